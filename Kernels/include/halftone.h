@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Halftone: sparse and binary kernels for CPUs. This header includes all the others.
+#ifndef HALFTONE_H
+#define HALFTONE_H
+
+#include "halftone/base.h"
+#include "halftone/nm.h"
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every family shares: status codes, options, the list of kernels, aligned memory.
+//
+// Rules that hold for every call of this library:
+//   - Sizes come first, then operands, then the output, then a nullable options pointer.
+//   - Matrices are row-major. Strides are in bytes, from one row to the next; 0 means rows without a gap.
+//   - A call returns a status. Unless it is HT_OK, no output was written.
+//   - Nothing prints, aborts, or changes global state, and there is no init call.
+//   - Nothing outside the operands is read or written, whatever the shape.
+#ifndef HALFTONE_BASE_H
+#define HALFTONE_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HT_VERSION_MAJOR 0
+#define HT_VERSION_MINOR 1
+#define HT_VERSION_PATCH 0
+
+#if defined(_WIN32)
+#define HT_API
+#else
+#define HT_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ht_status {
+    HT_OK = 0,
+    HT_ERROR_NULL = 1,             // a pointer that this call needs is null
+    HT_ERROR_PATTERN = 2,          // not 1 <= N <= M <= 64
+    HT_ERROR_STRIDE = 3,           // a stride is shorter than a row or not a multiple of the element size
+    HT_ERROR_ALIGNMENT = 4,        // a pointer is not aligned: elements to their size, blobs and scratch to 64 bytes
+    HT_ERROR_OVERFLOW = 5,         // a size in bytes does not fit in size_t
+    HT_ERROR_NOT_SPARSE = 6,       // a group holds more than N entries
+    HT_ERROR_BUFFER_SIZE = 7,      // the packed or scratch buffer is too small
+    HT_ERROR_THREADS = 8,          // threads is negative
+    HT_ERROR_WINDOW = 9,           // a row or column window is outside the output or not on a boundary of 16 columns
+    HT_ERROR_ISA = 10,             // the ISA asked for is unknown or does not run on this machine
+    HT_ERROR_EPILOGUE = 11,        // the epilogue names an unknown activation
+    HT_ERROR_MEMORY = 12,          // the scratch memory could not be allocated
+    HT_ERROR_BLOB_TRUNCATED = 13,  // the packed blob is shorter than its header says, or than a header
+    HT_ERROR_BLOB_FOREIGN = 14,    // these bytes are no Halftone blob, or one of another operation
+    HT_ERROR_BLOB_VERSION = 15,    // a Halftone blob of a version or layout that this build does not know
+    HT_ERROR_BLOB_CORRUPT = 16,    // the blob's header or contents contradict themselves
+    HT_ERROR_BLOB_SHAPE = 17       // the blob holds weights of another shape than the call says
+} ht_status;
+
+/// One sentence about a status, for people. Never null; for an unknown value it says so.
+HT_API const char *ht_status_text(ht_status status);
+
+/// Instruction sets that kernels are written for. The words name CPU features, never CPUs.
+typedef enum ht_isa {
+    HT_ISA_AUTO = 0,    // the best row that runs here, or what the environment variable HALFTONE_ISA names
+    HT_ISA_REF = 1,     // portable C: the definition, on every machine
+    HT_ISA_AVX2 = 2,    // AVX2 and FMA
+    HT_ISA_AVX512 = 3   // AVX-512 F, BW, DQ and VL
+} ht_isa;
+
+/// "auto", "ref", "avx2", "avx512"; null for an unknown value.
+HT_API const char *ht_isa_name(ht_isa isa);
+
+/// The ISA that a name stands for; -1 for an unknown name.
+HT_API int ht_isa_named(const char *name);
+
+/// How a call is to run. A null pointer means the same as a zeroed struct.
+typedef struct ht_options {
+    int threads;           // 1 = this thread only, 0 = all that the machine offers. Never changes a bit of a result.
+    ht_isa isa;            // HT_ISA_AUTO, or the kernel row to use
+    size_t row_begin;      // Compute only these rows of the output ...
+    size_t row_end;        // ... up to here, exclusive; 0 = to the last. The rest is not touched.
+    size_t column_begin;   // Likewise for output columns; a multiple of 16
+    size_t column_end;     // exclusive; a multiple of 16 or the last column; 0 = to the last
+    void *scratch;         // 64-byte aligned memory for the call, or null: then the call allocates and frees it
+    size_t scratch_size;   // its size in bytes: at least what the operation's ..._scratch_size says
+} ht_options;
+
+typedef enum ht_activation {
+    HT_ACTIVATION_NONE = 0,
+    HT_ACTIVATION_RELU = 1   // y < 0 ? 0 : y; a NaN stays a NaN
+} ht_activation;
+
+/// What happens to a result before it is stored: y = activation(sum + bias[column]).
+/// A null pointer means the same as a zeroed struct: y = sum + 0.
+typedef struct ht_epilogue {
+    const float *bias;          // one value for each output column, or null
+    ht_activation activation;
+} ht_epilogue;
+
+/// One row of a dispatch table.
+typedef struct ht_kernel_info {
+    const char *op;    // "nm_gemm_f32"
+    const char *isa;   // "avx512"
+    int runs;          // this machine can run it
+    int chosen;        // HT_ISA_AUTO picks it here (HALFTONE_ISA taken into account)
+} ht_kernel_info;
+
+/// Writes up to `capacity` rows to `list`, each op's best first and its reference last, and returns how many there are.
+/// Tests, fuzzers and tools walk this list, so that they meet every kernel there is.
+HT_API size_t ht_kernels(ht_kernel_info *list, size_t capacity);
+
+/// The names of the CPU features that kernels ask about and this machine has, separated by spaces ("avx2 fma ...").
+HT_API const char *ht_cpu_features(void);
+
+/// The name of the OpenMP runtime that threads come from ("libomp.so.5"), or "serial" if none was found.
+HT_API const char *ht_thread_runtime(void);
+
+/// How many threads `threads = 0` stands for.
+HT_API int ht_thread_count(void);
+
+/// `bytes` of memory, aligned to 64 bytes; from 1 MiB up to 2 MiB and on huge pages where the system offers them,
+/// which doubles the rate at which packed weights stream. Null when there is none. Contents are undefined.
+HT_API void *ht_allocate(size_t bytes);
+
+/// Gives back what ht_allocate returned. Null is allowed.
+HT_API void ht_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

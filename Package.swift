@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Halftone",
+    products: [
+        .library(name: "Halftone", targets: ["Halftone"]),
+        .library(name: "HalftoneFiles", targets: ["HalftoneFiles"]),
+        .library(name: "CHalftone", targets: ["CHalftone"]),
+        .executable(name: "halftone", targets: ["halftone"]),
+    ],
+    dependencies: [
+        // Only the tool needs it; packages that use the libraries do not fetch it.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .target(
+            name: "CHalftone",
+            path: "Kernels",
+            exclude: ["README.md", "nm/README.md"],
+            publicHeadersPath: "include",
+            cSettings: [.headerSearchPath(".")],
+            linkerSettings: [
+                .linkedLibrary("m", .when(platforms: [.linux])),
+                .linkedLibrary("dl", .when(platforms: [.linux])),
+            ]
+        ),
+        .target(name: "Halftone", dependencies: ["CHalftone"]),
+        .target(name: "HalftoneFiles"),
+        .target(
+            name: "CHalftoneBench",
+            path: "Benchmarks/support",
+            exclude: ["README.md", "minilm.safetensors"],
+            publicHeadersPath: "include"
+        ),
+        .executableTarget(
+            name: "halftone",
+            dependencies: [
+                "CHalftone", "CHalftoneBench", "Halftone", "HalftoneFiles",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/halftone"
+        ),
+        .testTarget(name: "HalftoneTests", dependencies: ["CHalftone", "Halftone"]),
+        .testTarget(
+            name: "HalftoneFilesTests",
+            dependencies: ["HalftoneFiles"],
+            exclude: ["make_fixtures.py"],
+            resources: [.copy("Fixtures")]
+        ),
+    ]
+)
