@@ -1,4 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The product in AVX-512: kernels for every index code, and the transpositions of X and Y.
 #include "panels.h"
+
 #if defined(__x86_64__)
-void ht_nm_gemm_f32_avx512(const ht_nm_gemm_f32_task *task) { ht_nm_gemm_f32_ref(task); }
+#include <immintrin.h>
+#include <math.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+
+// How far ahead of the kernel weights are fetched into L1.
+enum { prefetch_bytes = 2048, strip_prefetch_bytes = 4096 };
+
+static inline uint64_t ht_rotate_right(uint64_t word, unsigned bits) { return word >> bits | word << (64 - bits) % 64; }
+
+static inline void ht_load_words(uint64_t words[2], const uint32_t *indices) {
+    __builtin_memcpy(words, indices, HT_NM_UNIT_BYTES);
+}
+
+// The index words of a strip's 16 rows, from its four quads.
+static inline __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], size_t quad_words) {
+    __m512i words = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)indices));
+    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[1] * quad_words)), 1);
+    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[2] * quad_words)), 2);
+    return _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[3] * quad_words)), 3);
+}
+
+// Keeps the compiler from turning two cheap shuffles of one load into many loads.
+static inline __m512 ht_opaque(__m512 v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
+
+#define BITS 2
+#define SLOTS 1
+#define WIDE 0
+#include "avx512_code.h"
+#define BITS 2
+#define SLOTS 2
+#define WIDE 1
+#include "avx512_code.h"
+#define BITS 4
+#define SLOTS 1
+#define WIDE 0
+#include "avx512_code.h"
+#define BITS 4
+#define SLOTS 2
+#define WIDE 0
+#include "avx512_code.h"
+#define BITS 4
+#define SLOTS 4
+#define WIDE 0
+#include "avx512_code.h"
+#define BITS 4
+#define SLOTS 8
+#define WIDE 1
+#include "avx512_code.h"
+#define BITS 8
+#define SLOTS 0
+#define WIDE 0
+#include "avx512_code.h"
+
+// Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
+static inline void transpose_16x16(__m512 r[16]) {
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 4) {
+        __m512 low01 = _mm512_unpacklo_ps(r[i], r[i + 1]), high01 = _mm512_unpackhi_ps(r[i], r[i + 1]);
+        __m512 low23 = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(low01), _mm512_castps_pd(low23)));
+        t[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(low01), _mm512_castps_pd(low23)));
+        t[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
+        t[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
+    }
+    for (int j = 0; j < 4; j++) {
+        __m512 even01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0x88), odd01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0xdd);
+        __m512 even23 = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0x88);
+        __m512 odd23 = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0xdd);
+        r[j] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+        r[4 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+        r[8 + j] = _mm512_shuffle_f32x4(even01, even23, 0xdd);
+        r[12 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0xdd);
+    }
+}
+
+static inline __mmask16 first_lanes(size_t count) { return count < 16 ? (__mmask16)((1u << count) - 1) : 0xffff; }
+
+static void pack_panel(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
+                       float *panel) {
+    for (size_t t = 0; t < width; t += 16)
+        for (size_t k = 0; k < padded; k += 16) {
+            __m512 tile[16];
+            __mmask16 in = first_lanes(k < columns ? columns - k : 0);
+            for (size_t i = 0; i < 16; i++) {
+                const float *from = (const float *)((const char *)x + (t + i) * x_stride) + k;
+                tile[i] = t + i < rows ? _mm512_maskz_loadu_ps(in, from) : _mm512_setzero_ps();
+                _mm_prefetch((const char *)from + 512, _MM_HINT_T1);
+            }
+            transpose_16x16(tile);
+            for (size_t i = 0; i < 16; i++) _mm512_store_ps(panel + (k + i) * width + t, tile[i]);
+        }
+}
+
+static void store_strip(const float *sums, size_t width, size_t rows, size_t columns, float *y, size_t y_stride,
+                        const float *bias, bool relu) {
+    const __mmask16 in = first_lanes(columns);
+    const __m512 add = bias ? _mm512_maskz_loadu_ps(in, bias) : _mm512_setzero_ps();
+    const __m512 least = _mm512_set1_ps(relu ? 0 : -INFINITY);
+    for (size_t t = 0; t < rows; t += 16) {
+        __m512 tile[16];
+        for (size_t i = 0; i < 16; i++) tile[i] = _mm512_load_ps(sums + i * width + t);
+        transpose_16x16(tile);
+        for (size_t i = 0; i < 16 && t + i < rows; i++) {
+            // max returns its second operand when one is a NaN or both are zero: NaN and -0 stay.
+            __m512 result = _mm512_max_ps(least, _mm512_add_ps(tile[i], add));
+            _mm512_mask_storeu_ps((float *)((char *)y + (t + i) * y_stride), in, result);
+        }
+    }
+}
+
+static void store_strip_rows(const float *sums, size_t rows, size_t columns, float *y, size_t y_stride,
+                             const float *bias, bool relu) {
+    const __mmask16 in = first_lanes(columns);
+    const __m512 add = bias ? _mm512_maskz_loadu_ps(in, bias) : _mm512_setzero_ps();
+    const __m512 least = _mm512_set1_ps(relu ? 0 : -INFINITY);
+    for (size_t r = 0; r < rows; r++) {
+        __m512 result = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + r * 16), add));
+        _mm512_mask_storeu_ps((float *)((char *)y + r * y_stride), in, result);
+    }
+}
+
+static const ht_nm_panel_shape shapes[] = {
+    {64, {NULL, panel_2_2_4, NULL, NULL, NULL, panel_4_8_4, NULL}},
+    {32, {panel_2_1_2, panel_2_2_2, panel_4_1_2, panel_4_2_2, panel_4_4_2, panel_4_8_2, panel_8_0_2}},
+    {16, {panel_2_1_1, panel_2_2_1, panel_4_1_1, panel_4_2_1, panel_4_4_1, panel_4_8_1, panel_8_0_1}},
+};
+
+static const ht_nm_vectors vectors = {
+    .shapes = shapes,
+    .shape_count = sizeof shapes / sizeof *shapes,
+    .pack = pack_panel,
+    .store = store_strip,
+    .store_rows = store_strip_rows,
+    .strips = {{strip_2_1_1, strip_2_2_1, strip_4_1_1, strip_4_2_1, strip_4_4_1, strip_4_8_1, NULL},
+               {strip_2_1_2, strip_2_2_2, strip_4_1_2, strip_4_2_2, strip_4_4_2, strip_4_8_2, NULL},
+               {strip_2_1_4, strip_2_2_4, strip_4_1_4, strip_4_2_4, strip_4_4_4, strip_4_8_4, NULL},
+               {strip_2_1_8, strip_2_2_8, strip_4_1_8, strip_4_2_8, strip_4_4_8, strip_4_8_8, NULL}},
+    .strip_rows = {8, 16, 8, 8, 8, 16, 0},
+};
+
+void ht_nm_gemm_f32_avx512(const ht_nm_gemm_f32_task *task) { ht_nm_panels_run(&vectors, task); }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
 #endif

@@ -257,8 +257,8 @@ static void unpack_piece(void *context, size_t piece) {
         for (size_t b = 0; b < l->blocks; b++) {
             slot_writer in = writer(job, row, b);
             for (size_t s = 0; s < ht_nm_block_slots(l, b); s++) {
-                size_t column = b * l->block_columns + ht_nm_slot_column(l, in.indices, 0, s);
-                if (column < l->columns) out[column] = in.values[s * HT_NM_QUAD];
+                size_t column = ht_nm_slot_column(l, in.indices, 0, s);
+                if (column < ht_nm_block_width(l, b)) out[b * l->block_columns + column] = in.values[s * HT_NM_QUAD];
             }
         }
     }

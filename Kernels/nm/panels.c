@@ -1,10 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "panels.h"
 
+#include <string.h>
+
+enum { output_capacity = HT_NM_PANEL_OUTPUTS + HT_NM_STRIP };
+
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     size_t rows = ht_round_up(ht_min(t, HT_NM_PANEL_ROWS), HT_NM_STRIP), columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    size_t outputs = HT_NM_PANEL_OUTPUTS + HT_NM_STRIP;
-    if (!ht_add(columns, outputs, bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes)) return HT_ERROR_OVERFLOW;
+    if (!ht_add(columns, output_capacity, bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes)) return HT_ERROR_OVERFLOW;
     return HT_OK;
+}
+
+static size_t code_of(const ht_nm_layout *l) {
+    if (l->index_bits == 8) return 6;
+    return (l->index_bits == 2 ? 0 : 2) + (size_t)__builtin_ctzll(l->window_slots);
+}
+
+// A product as the loops below see it: some rows of X at a time.
+typedef struct job {
+    const ht_nm_gemm_f32_task *task;
+    const ht_nm_vectors *vectors;
+    const ht_nm_layout *l;
+    size_t code;
+    size_t t, rows;        // the rows of X in work
+    float *x;              // scratch: X as the kernels want it
+    float *sums;           // scratch
+} job;
+
+static const float *x_row(const job *j, size_t t) {
+    return (const float *)((const char *)j->task->x + t * j->task->x_stride);
+}
+
+static float *y_row(const job *j, size_t t) { return (float *)((char *)j->task->y + t * j->task->y_stride); }
+
+static const float *bias_at(const job *j, size_t o) {
+    return j->task->epilogue.bias ? j->task->epilogue.bias + o : NULL;
+}
+
+static bool relu(const job *j) { return j->task->epilogue.activation == HT_ACTIVATION_RELU; }
+
+// Where block b begins in an X panel, in columns.
+static size_t block_start(const job *j, size_t b) { return b ? b * ht_nm_panel_columns(j->l, 0) : 0; }
+
+static size_t padded_columns(const job *j) {
+    size_t last = j->l->blocks - 1;
+    return block_start(j, last) + ht_nm_panel_columns(j->l, last);
+}
+
+// MARK: panels
+
+// One panel of the rows in work.
+typedef struct panel {
+    const ht_nm_panel_shape *shape;
+    size_t row, rows;      // of the rows in work
+} panel;
+
+// The widest shape that the remaining rows fill, so that at most one narrowest panel has idle lanes.
+static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
+    const ht_nm_vectors *v = j->vectors;
+    for (size_t i = 0; i + 1 < v->shape_count; i++)
+        if (v->shapes[i].kernel[j->code] && v->shapes[i].width <= remaining) return &v->shapes[i];
+    return &v->shapes[v->shape_count - 1];
+}
+
+static void pack_panel(const job *j, const panel *p) {
+    for (size_t b = 0; b < j->l->blocks; b++) {
+        const float *from = x_row(j, j->t + p->row) + b * j->l->block_columns;
+        float *to = j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
+        j->vectors->pack(from, j->task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
+                         p->shape->width, to);
+    }
+}
+
+// Adds block b to the sums of columns o ..< end of Y, whose sums begin at column `base`.
+static void add_block(const job *j, const panel *p, size_t b, size_t base, size_t o, size_t end) {
+    size_t width = p->shape->width, quad = o / HT_NM_QUAD;
+    ht_nm_panel_args args = {
+        .values = ht_nm_values(j->l, j->task->packed, b, quad),
+        .indices = ht_nm_indices(j->l, j->task->packed, b, quad),
+        .quads = ht_ceil_div(end - o, HT_NM_QUAD),
+        .slots = ht_nm_block_slots(j->l, b),
+        .panel = j->x + p->row * padded_columns(j) + block_start(j, b) * width,
+        .sums = j->sums + p->row * output_capacity + (o - base) * width,
+        .first = b == 0,
+    };
+    p->shape->kernel[j->code](&args);
+}
+
+// The last block, strip by strip, each stored while its sums are in L1.
+static void finish(const job *j, const panel *p, size_t base, size_t end) {
+    for (size_t o = base; o < end; o += HT_NM_STRIP) {
+        size_t stop = ht_min(end, o + HT_NM_STRIP);
+        add_block(j, p, j->l->blocks - 1, base, o, stop);
+        j->vectors->store(j->sums + p->row * output_capacity + (o - base) * p->shape->width, p->shape->width, p->rows,
+                          stop - o, y_row(j, j->t + p->row) + o, j->task->y_stride, bias_at(j, o), relu(j));
+    }
+}
+
+static void run_panels(const job *j) {
+    panel panels[HT_NM_PANEL_ROWS / 8];
+    size_t count = 0;
+    for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
+        const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
+        panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
+        pack_panel(j, &panels[count]);
+    }
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_PANEL_OUTPUTS) {
+        size_t end = ht_min(j->task->o_end, o + HT_NM_PANEL_OUTPUTS);
+        for (size_t b = 0; b + 1 < j->l->blocks; b++)
+            for (size_t i = 0; i < count; i++) add_block(j, &panels[i], b, o, o, end);
+        for (size_t i = 0; i < count; i++) finish(j, &panels[i], o, end);
+    }
+}
+
+// MARK: strips
+
+// Copies the rows of X, each block's columns zero-padded, rows behind the last all zero.
+static void copy_rows(const job *j, size_t padded_rows) {
+    size_t stride = padded_columns(j);
+    for (size_t r = 0; r < padded_rows; r++) {
+        float *to = j->x + r * stride;
+        memset(to, 0, stride * sizeof *to);
+        for (size_t b = 0; r < j->rows && b < j->l->blocks; b++)
+            memcpy(to + block_start(j, b), x_row(j, j->t + r) + b * j->l->block_columns,
+                   ht_nm_block_width(j->l, b) * sizeof *to);
+    }
+}
+
+static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t log2_rows, size_t pass_rows, size_t row,
+                             float *sums) {
+    ht_nm_strip_args args = {
+        .values = ht_nm_values(j->l, j->task->packed, b, o / HT_NM_QUAD),
+        .indices = ht_nm_indices(j->l, j->task->packed, b, o / HT_NM_QUAD),
+        .quads = ht_ceil_div(end - o, HT_NM_QUAD),
+        .slots = ht_nm_block_slots(j->l, b),
+        .x = j->x + row * padded_columns(j) + block_start(j, b),
+        .x_stride = padded_columns(j),
+        .sums = sums,
+        .first = b == 0,
+    };
+    (void)pass_rows;
+    j->vectors->strips[log2_rows][j->code](&args);
+}
+
+// Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
+static void run_strip_pass(const job *j, size_t row, size_t rows) {
+    size_t log2_rows = rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0, pass_rows = (size_t)1 << log2_rows;
+    size_t outputs = output_capacity * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
+        size_t end = ht_min(j->task->o_end, o + outputs);
+        for (size_t b = 0; b < j->l->blocks; b++)
+            add_block_strips(j, b, o, end, log2_rows, pass_rows, row, j->sums);
+        for (size_t s = o; s < end; s += HT_NM_STRIP)
+            j->vectors->store_rows(j->sums + (s - o) * pass_rows, rows, ht_min(HT_NM_STRIP, end - s),
+                                   y_row(j, j->t + row) + s, j->task->y_stride, bias_at(j, s), relu(j));
+    }
+}
+
+static void run_strips(const job *j) {
+    copy_rows(j, ht_round_up(j->rows, HT_NM_STRIP_ROWS));
+    for (size_t row = 0; row < j->rows; row += HT_NM_STRIP_ROWS)
+        run_strip_pass(j, row, ht_min(HT_NM_STRIP_ROWS, j->rows - row));
+}
+
+// MARK: both
+
+// Without columns there is nothing to add up: Y is the epilogue of zero.
+static void store_empty(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task) {
+    job j = {.task = task, .vectors = v};
+    _Alignas(HT_ALIGNMENT) static const float zeros[HT_NM_STRIP];
+    for (size_t t = task->t_begin; t < task->t_end; t++)
+        for (size_t o = task->o_begin; o < task->o_end; o += HT_NM_STRIP)
+            v->store_rows(zeros, 1, ht_min(HT_NM_STRIP, task->o_end - o), y_row(&j, t) + o, task->y_stride,
+                          bias_at(&j, o), relu(&j));
+}
+
+void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task) {
+    const ht_nm_layout *l = task->layout;
+    if (l->blocks == 0) {
+        store_empty(v, task);
+        return;
+    }
+    job j = {.task = task, .vectors = v, .l = l, .code = code_of(l)};
+    for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
+        j.rows = ht_min(HT_NM_PANEL_ROWS, task->t_end - j.t);
+        j.x = task->scratch;
+        j.sums = j.x + ht_round_up(j.rows, HT_NM_STRIP) * padded_columns(&j);
+        if (j.rows <= v->strip_rows[j.code])
+            run_strips(&j);
+        else
+            run_panels(&j);
+    }
 }

@@ -44,7 +44,8 @@ typedef struct ht_nm_strip_args {
 
 typedef void ht_nm_strip_kernel(const ht_nm_strip_args *args);
 
-/// The index codes that have kernels of their own, in the order of the tables below.
+/// The index codes, in the order of the tables below: (bits, slots a window) = (2, 1) (2, 2) (4, 1) (4, 2) (4, 4) (4, 8)
+/// and 8 bits.
 enum { HT_NM_CODES = 7 };
 
 typedef struct ht_nm_panel_shape {
@@ -61,7 +62,10 @@ typedef struct ht_nm_vectors {
     /// y[row][o] = epilogue(sums[o][row]) for `rows` rows and up to 16 columns.
     void (*store)(const float *sums, size_t width, size_t rows, size_t columns, float *y, size_t y_stride,
                   const float *bias, bool relu);
-    /// Kernels for 1, 2, 4 and 8 rows of X; null where panels are used for every number of rows.
+    /// y[row] = epilogue(sums[row][16]) for `rows` rows and up to 16 columns.
+    void (*store_rows)(const float *sums, size_t rows, size_t columns, float *y, size_t y_stride, const float *bias,
+                       bool relu);
+    /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
     size_t strip_rows[HT_NM_CODES];               // up to how many rows of X strips are faster than panels
 } ht_nm_vectors;

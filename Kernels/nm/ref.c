@@ -4,16 +4,16 @@
 
 #include "kernels.h"
 
-// One chain of fused multiply-adds in column order. A padding slot points behind the last column, at a zero.
+// One chain of fused multiply-adds in column order. A padding slot points behind the block's columns, at a zero.
 static float row_times(const ht_nm_layout *l, const void *packed, size_t o, const float *x) {
     float sum = 0;
     for (size_t b = 0; b < l->blocks; b++) {
         const float *values = ht_nm_values(l, packed, b, o / HT_NM_QUAD);
         const uint32_t *indices = ht_nm_indices(l, packed, b, o / HT_NM_QUAD);
-        size_t row = o % HT_NM_QUAD, slots = ht_nm_block_slots(l, b);
+        size_t row = o % HT_NM_QUAD, slots = ht_nm_block_slots(l, b), width = ht_nm_block_width(l, b);
         for (size_t s = 0; s < slots; s++) {
-            size_t column = b * l->block_columns + ht_nm_slot_column(l, indices, row, s);
-            sum = fmaf(values[s * HT_NM_QUAD + row], column < l->columns ? x[column] : 0, sum);
+            size_t column = ht_nm_slot_column(l, indices, row, s);
+            sum = fmaf(values[s * HT_NM_QUAD + row], column < width ? x[b * l->block_columns + column] : 0, sum);
         }
     }
     return sum;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// All kernels of one index code (BITS, SLOTS), see avx512_panel.h and avx512_strip.h.
+#if WIDE
+#define VECTORS 4
+#define QUADS 1
+#include "avx512_panel.h"
+#endif
+#define VECTORS 2
+#define QUADS 2
+#include "avx512_panel.h"
+#define VECTORS 1
+#define QUADS 4
+#include "avx512_panel.h"
+
+#if SLOTS
+#define ROWS 1
+#define STRIPS 4
+#include "avx512_strip.h"
+#define ROWS 2
+#define STRIPS 4
+#include "avx512_strip.h"
+#define ROWS 4
+#define STRIPS 2
+#include "avx512_strip.h"
+#define ROWS 8
+#define STRIPS 1
+#include "avx512_strip.h"
+#endif
+
+#undef BITS
+#undef SLOTS
+#undef WIDE

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel kernel for one index code and panel width. A template: avx512.c includes it with
+//   BITS, SLOTS   the index code: bits of an index, slots of a window (0: the window is the block)
+//   VECTORS       width of the panel in vectors of 16 floats
+//   QUADS         quads worked on together: QUADS * 4 * VECTORS sums live in registers, 16 hide the latency of the FMAs
+//
+// One slot of one row is one broadcast weight and VECTORS x (panel load + FMA). The core does two of either a cycle, so
+// the bound is the FMA peak, and everything else has to hide in the other issue slots:
+//   - weights: one load brings 4 slots x 4 rows; an immediate shuffle splats a slot, another one a row (any port).
+//   - indices: one 64-bit load brings the indices of 2 rows; rotate and mask make one a byte offset into the panel. The
+//     words of the next unit are fetched a unit ahead, so that no panel load waits for an index load.
+#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
+#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
+#define NAME(stem) CONCAT(stem, BITS, SLOTS, VECTORS)
+
+#define LINE (VECTORS * 64)                              // bytes of a panel column
+#define UNIT (32 / BITS)                                 // slots of an index word
+#define WINDOW (1 << BITS)                               // columns
+#define INDEX_MASK ((uint64_t)(WINDOW - 1) * LINE)
+#if SLOTS
+#define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)   // where the window of a unit's slot begins
+#define UNIT_COLUMNS (UNIT / SLOTS * WINDOW)
+#else
+#define SLOT_WINDOW(slot) 0
+#define UNIT_COLUMNS 0
+#endif
+
+// The index that begins at bit `at` of a word, as a byte offset. LINE is 64, 128 or 256: a shift by 6, 7 or 8.
+#define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
+#define OFFSET(word, at) (ht_rotate_right(word, ((at) - LINE_SHIFT + 64) % 64) & INDEX_MASK)
+
+#define ROW(q, slot, row)                                                                                      \
+    do {                                                                                                       \
+        __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                \
+        const char *line = panel + SLOT_WINDOW(slot) + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
+        for (int v = 0; v < VECTORS; v++)                                                                      \
+            sums[(q) * 4 + (row)][v] =                                                                         \
+                _mm512_fmadd_ps(_mm512_load_ps((const float *)line + v * 16), weight, sums[(q) * 4 + (row)][v]); \
+    } while (0)
+
+#define SLOT_OF(slot)                                                                         \
+    for (int q = 0; q < quads; q++) {                                                         \
+        __m512 splat = ht_opaque(_mm512_shuffle_f32x4(weights[q], weights[q], (slot) % 4 * 0x55)); \
+        ROW(q, slot, 0);                                                                      \
+        ROW(q, slot, 1);                                                                      \
+        ROW(q, slot, 2);                                                                      \
+        ROW(q, slot, 3);                                                                      \
+    }
+
+#define STEP(step)                                                                                            \
+    do {                                                                                                      \
+        __m512 weights[QUADS];                                                                                \
+        for (int q = 0; q < quads; q++) {                                                                     \
+            weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16);                              \
+            _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + prefetch_bytes, _MM_HINT_T0); \
+        }                                                                                                     \
+        SLOT_OF((step) * 4)                                                                                   \
+        SLOT_OF((step) * 4 + 1)                                                                               \
+        SLOT_OF((step) * 4 + 2)                                                                               \
+        SLOT_OF((step) * 4 + 3)                                                                               \
+    } while (0)
+
+static inline __attribute__((always_inline)) void NAME(panel_quads)(const ht_nm_panel_args *a, size_t quad,
+                                                                    const int quads) {
+    const size_t units = a->slots / UNIT, rest = a->slots % UNIT / HT_NM_STEP;
+    const size_t quad_values = a->slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
+    const float *values = a->values + quad * quad_values;
+    const uint32_t *indices = a->indices + quad * quad_words;
+    const char *panel = (const char *)a->panel;
+    float *out = a->sums + quad * HT_NM_QUAD * VECTORS * 16;
+
+    __m512 sums[QUADS * 4][VECTORS];
+    for (int row = 0; row < quads * 4; row++)
+        for (int v = 0; v < VECTORS; v++)
+            sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(out + (row * VECTORS + v) * 16);
+
+    uint64_t words[QUADS][2], next[QUADS][2];
+    for (int q = 0; q < quads; q++) ht_load_words(words[q], indices + q * quad_words);
+    for (size_t unit = 0; unit < units; unit++) {
+        indices += HT_NM_QUAD;
+        for (int q = 0; q < quads; q++) {
+            ht_load_words(next[q], indices + q * quad_words);
+            _mm_prefetch((const char *)(indices + q * quad_words) + prefetch_bytes / 8, _MM_HINT_T0);
+        }
+        STEP(0);
+#if BITS <= 4
+        STEP(1);
+#endif
+#if BITS <= 2
+        STEP(2);
+        STEP(3);
+#endif
+        for (int q = 0; q < quads; q++) words[q][0] = next[q][0], words[q][1] = next[q][1];
+        values += UNIT * HT_NM_QUAD;
+        panel += UNIT_COLUMNS * LINE;
+    }
+#if BITS <= 4
+    if (rest > 0) STEP(0);
+#endif
+#if BITS <= 2
+    if (rest > 1) STEP(1);
+    if (rest > 2) STEP(2);
+#endif
+    for (int row = 0; row < quads * 4; row++)
+        for (int v = 0; v < VECTORS; v++) _mm512_store_ps(out + (row * VECTORS + v) * 16, sums[row][v]);
+}
+
+static void NAME(panel)(const ht_nm_panel_args *a) {
+    size_t quad = 0;
+    for (; quad + QUADS <= a->quads; quad += QUADS) NAME(panel_quads)(a, quad, QUADS);
+#if QUADS > 1
+    for (; quad < a->quads; quad++) NAME(panel_quads)(a, quad, 1);
+#endif
+}
+
+#undef CONCAT_
+#undef CONCAT
+#undef NAME
+#undef LINE
+#undef UNIT
+#undef WINDOW
+#undef INDEX_MASK
+#undef SLOT_WINDOW
+#undef UNIT_COLUMNS
+#undef LINE_SHIFT
+#undef OFFSET
+#undef ROW
+#undef SLOT_OF
+#undef STEP
+#undef VECTORS
+#undef QUADS
