@@ -21,9 +21,10 @@ static bool runs(ht_isa isa) {
     __builtin_cpu_init();
     switch (isa) {
     case HT_ISA_REF: return true;
-    case HT_ISA_AVX2: return HT_CPU_HAS("avx2") && HT_CPU_HAS("fma");
+    case HT_ISA_AVX2: return HT_CPU_HAS("avx2") && HT_CPU_HAS("fma") && HT_CPU_HAS("bmi2");
     case HT_ISA_AVX512:
-        return HT_CPU_HAS("avx512f") && HT_CPU_HAS("avx512bw") && HT_CPU_HAS("avx512dq") && HT_CPU_HAS("avx512vl");
+        return runs(HT_ISA_AVX2) && HT_CPU_HAS("avx512f") && HT_CPU_HAS("avx512bw") &&
+               HT_CPU_HAS("avx512dq") && HT_CPU_HAS("avx512vl");
     default: return false;
     }
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// All kernels of one index code (BITS, SLOTS), see avx2_panel.h and avx2_strip.h.
+#define VECTORS 3
+#include "avx2_panel.h"
+#define VECTORS 1
+#include "avx2_panel.h"
+
+#if SLOTS
+#define ROWS 1
+#include "avx2_strip.h"
+#define ROWS 2
+#include "avx2_strip.h"
+#define ROWS 4
+#include "avx2_strip.h"
+#endif
+
+#undef BITS
+#undef SLOTS

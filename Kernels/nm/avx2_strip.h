@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The strip kernel for one index code. A template: avx2.c includes it with
+//   BITS, SLOTS   the index code: bits of an index (2 or 4), slots of a window
+//   ROWS          of X
+//
+// As in avx512_strip.h, with the 16 rows of a strip in two vectors. An index of 4 bits needs two shuffles and a blend
+// for each pick, so more than a few rows of X are left to the panels.
+#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
+#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
+#define NAME(stem) CONCAT(stem, BITS, SLOTS, ROWS)
+#define UNIT (32 / BITS)
+#define WINDOW (1 << BITS)
+
+#if BITS == 2
+#define PICK(x, index) _mm256_permutevar_ps(_mm256_broadcast_ps((const __m128 *)(x)), index)
+#else
+#define PICK(x, index) ht_pick_of_16(x, index)
+#endif
+
+// One slot of the rows of two quads, from the vectors of both that hold it.
+#define HALF(slot, half, first, second, lanes)                                                      \
+    do {                                                                                            \
+        __m256 weight = _mm256_permute2f128_ps(first, second, lanes);                               \
+        __m256i index = _mm256_srli_epi32(words[half], (slot) % UNIT * BITS);                       \
+        for (int r = 0; r < ROWS; r++)                                                              \
+            sums[half][r] = _mm256_fmadd_ps(weight, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[half][r]); \
+    } while (0)
+
+#define TWO_SLOTS(slot)                                                                             \
+    for (int half = 0; half < 2; half++) {                                                          \
+        __m256 first = _mm256_load_ps(values + quad[half * 2] * quad_values + (slot) * HT_NM_QUAD); \
+        __m256 second = _mm256_load_ps(values + quad[half * 2 + 1] * quad_values + (slot) * HT_NM_QUAD); \
+        HALF(slot, half, first, second, 0x20);                                                      \
+        HALF(slot + 1, half, first, second, 0x31);                                                  \
+    }
+
+#define STEP(step)                                                                                  \
+    do {                                                                                            \
+        for (int q = 0; q < 4; q++)                                                                 \
+            _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + strip_prefetch_bytes, _MM_HINT_T0); \
+        TWO_SLOTS((step) * 4)                                                                       \
+        TWO_SLOTS((step) * 4 + 2)                                                                   \
+    } while (0)
+
+// `present` quads of the strip exist; the others repeat its first, and nobody looks at their sums.
+static inline __attribute__((always_inline)) void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip,
+                                                                 const size_t slots, const size_t present) {
+    const size_t units = slots / UNIT, rest = slots % UNIT / HT_NM_STEP, x_stride = a->x_stride;
+    const size_t quad_values = slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
+    const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
+    const float *values = a->values + strip * 4 * quad_values, *x = a->x;
+    const uint32_t *indices = a->indices + strip * 4 * quad_words;
+    float *out = a->sums + strip * ROWS * 16;
+
+    __m256 sums[2][ROWS];
+    for (int half = 0; half < 2; half++)
+        for (int r = 0; r < ROWS; r++)
+            sums[half][r] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + r * 16 + half * 8);
+
+    __m256i words[2];
+    for (size_t unit = 0; unit < units; unit++) {
+        ht_strip_words(words, indices, quad, quad_words);
+        STEP(0);
+        STEP(1);
+#if BITS == 2
+        STEP(2);
+        STEP(3);
+#endif
+        indices += HT_NM_QUAD;
+        values += UNIT * HT_NM_QUAD;
+        x += UNIT / SLOTS * WINDOW;
+    }
+    if (rest > 0) {
+        ht_strip_words(words, indices, quad, quad_words);
+        STEP(0);
+#if BITS == 2
+        if (rest > 1) STEP(1);
+        if (rest > 2) STEP(2);
+#endif
+    }
+    for (int half = 0; half < 2; half++)
+        for (int r = 0; r < ROWS; r++) _mm256_store_ps(out + r * 16 + half * 8, sums[half][r]);
+}
+
+static void NAME(strip)(const ht_nm_strip_args *a) {
+    // A full block's slots as a constant turn the distances between quads into displacements.
+    const size_t full = (SLOTS * 2 >= WINDOW ? 128 : 256) / WINDOW * SLOTS;
+    for (size_t strip = 0; strip < a->quads / 4; strip++)
+        if (a->slots == full)
+            NAME(strip_of)(a, strip, full, 4);
+        else
+            NAME(strip_of)(a, strip, a->slots, 4);
+    if (a->quads % 4) NAME(strip_of)(a, a->quads / 4, a->slots, a->quads % 4);
+}
+
+#undef CONCAT_
+#undef CONCAT
+#undef NAME
+#undef UNIT
+#undef WINDOW
+#undef PICK
+#undef HALF
+#undef TWO_SLOTS
+#undef STEP
+#undef ROWS
