@@ -30,13 +30,15 @@ static uint64_t largest(const float *w, size_t count, size_t n) {
 
 static uint64_t lowest_bits(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
 
+static bool in_mask(const uint8_t *mask, size_t column) { return mask[column / 8] >> column % 8 & 1; }
+
 // The columns of a group that `mask` names, or that are not zero; filled up to n with the lowest that are left.
 // More than n stay more than n.
 static uint64_t entries(const float *w, const uint8_t *mask, size_t column, size_t count, size_t n) {
     uint64_t chosen = 0;
     for (size_t j = 0; j < count; j++) {
         size_t c = column + j;
-        bool in = mask ? mask[c / 8] >> c % 8 & 1 : w[c] != 0;
+        bool in = mask ? in_mask(mask, c) : w[c] != 0;
         chosen |= (uint64_t)in << j;
     }
     for (uint64_t free = ~chosen & lowest_bits(count); free && (size_t)__builtin_popcountll(chosen) < n; free &= free - 1)
@@ -177,7 +179,8 @@ static void pack_block(const pack_job *job, size_t row, size_t b, const float *w
         uint64_t chosen = entries(w, mask, begin + c, ht_min(l->m, width - c), l->n);
         for (; chosen; chosen &= chosen - 1) {
             size_t column = c + (size_t)__builtin_ctzll(chosen);
-            write_slot(&out, w[begin + column], column % (l->window_slots ? l->window : HT_NM_MAX_COLUMNS));
+            bool filled_up = mask && !in_mask(mask, begin + column);
+            write_slot(&out, filled_up ? 0 : w[begin + column], column % (l->window_slots ? l->window : HT_NM_MAX_COLUMNS));
         }
     }
     size_t behind = l->window_slots ? l->window - 1 : width;
