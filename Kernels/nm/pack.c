@@ -184,7 +184,8 @@ static void pack_block(const pack_job *job, size_t row, size_t b, const float *w
         }
     }
     size_t behind = l->window_slots ? l->window - 1 : width;
-    while (out.slot < slots) write_slot(&out, 0, behind);
+    // fma(-0, +0, sum) is sum for every sum; a weight of +0 would turn a sum of -0 into +0.
+    while (out.slot < slots) write_slot(&out, -0.0f, behind);
 }
 
 static void pack_piece(void *context, size_t piece) {
