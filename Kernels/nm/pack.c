@@ -70,8 +70,11 @@ static const uint8_t *mask_row(const pack_job *job, size_t row) {
 // Rows a thread takes at once.
 enum { piece_quads = 4, piece_rows = piece_quads * HT_NM_QUAD };
 
+// A matrix without columns can claim any number of rows, which nobody should walk.
+static size_t rows_to_walk(const ht_nm_layout *l) { return l->columns ? l->rows : 0; }
+
 static void in_pieces(ht_body *body, pack_job *job, int threads) {
-    ht_parallel(body, job, ht_ceil_div(job->layout.rows, piece_rows), ht_resolve_threads(threads));
+    ht_parallel(body, job, ht_ceil_div(rows_to_walk(&job->layout), piece_rows), ht_resolve_threads(threads));
 }
 
 // MARK: mask and prune
@@ -229,7 +232,7 @@ ht_status ht_nm_pack_f32(size_t o, size_t k, size_t n, size_t m, const float *w,
     if (!packed) return HT_ERROR_NULL;
     if (!ht_is_aligned(packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
     if (packed_size < job.layout.bytes) return HT_ERROR_BUFFER_SIZE;
-    for (size_t row = 0; row < o; row++)
+    for (size_t row = 0; row < rows_to_walk(&job.layout); row++)
         if (!row_fits(&job, row)) return HT_ERROR_NOT_SPARSE;
 
     ht_blob_header header = {.kind = HT_BLOB_NM, .layout = HT_NM_LAYOUT_VERSION, .dtype = HT_DTYPE_F32,
@@ -302,7 +305,8 @@ ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     pack_job job = {.packed = (void *)packed};
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
     if (status) return status;
-    for (size_t row = 0; row < job.layout.quads * HT_NM_QUAD; row++)
+    size_t rows = ht_round_up(rows_to_walk(&job.layout), HT_NM_QUAD);
+    for (size_t row = 0; row < rows; row++)
         for (size_t b = 0; b < job.layout.blocks; b++)
             if (!block_is_sound(&job, row, b)) return HT_ERROR_BLOB_CORRUPT;
     return HT_OK;
