@@ -1,0 +1,30 @@
+import CHalftone
+import Halftone
+
+/// The rows of the library's own list, so that a new kernel is tested without a new line.
+enum Kernels {
+    static func isas(of op: String, running: Bool = true) -> [ht_isa] {
+        Machine.kernels.filter { $0.op == op && $0.runs == running }
+            .map { ht_isa(rawValue: .init(ht_isa_named($0.isa))) }
+    }
+
+    /// Those of the product that this machine runs.
+    static let product = isas(of: "nm_gemm_f32")
+}
+
+/// How a test asks for a call.
+struct Run {
+    var isa = HT_ISA_AUTO
+    var threads: CInt = 1
+    var rows: Range<Int>?
+    var columns: Range<Int>?
+
+    var options: ht_options {
+        var options = ht_options()
+        options.isa = isa
+        options.threads = threads
+        if let rows { (options.row_begin, options.row_end) = (rows.lowerBound, rows.upperBound) }
+        if let columns { (options.column_begin, options.column_end) = (columns.lowerBound, columns.upperBound) }
+        return options
+    }
+}
