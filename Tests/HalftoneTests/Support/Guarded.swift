@@ -6,8 +6,8 @@
     import Musl
 #endif
 
-/// Memory of exactly the asked size that ends where an unreadable page begins, so that one element too far crashes. Another
-/// such page lies before it, and the slack behind that one is filled with a pattern.
+/// Memory of exactly the asked size that ends where an unreadable page begins, so that one element too far crashes.
+/// Another such page lies before it, and the slack behind that one is filled with a pattern.
 final class Guarded<Element: BitwiseCopyable> {
     let start: UnsafeMutablePointer<Element>
     let count: Int

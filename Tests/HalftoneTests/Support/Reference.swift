@@ -25,8 +25,8 @@ enum Reference {
         var weights: [Float] = []
     }
 
-    /// The entries of a row: the columns that `chosen` names, or the weights that are not zero; each group filled up to n
-    /// from its lowest free column on, with weight 0. Nil when a group has more than n.
+    /// The entries of a row: the columns that `chosen` names, or the weights that are not zero; each group filled up to
+    /// n from its lowest free column on, with weight 0. Nil when a group has more than n.
     static func entries(
         _ row: UnsafePointer<Float>, columns: Int, n: Int, m: Int, chosen: Set<Int>? = nil
     ) -> Entries? {

@@ -1,0 +1,32 @@
+import Halftone
+import Testing
+
+@Suite struct PatternTests {
+    @Test func keepsNAndM() throws {
+        let pattern = try NMPattern(2, of: 8)
+        #expect(pattern.n == 2 && pattern.m == 8)
+        #expect(pattern.density == 0.25)
+        #expect(pattern.description == "2:8")
+    }
+
+    @Test(arguments: [(0, 4), (5, 4), (-1, 4), (1, 65), (65, 65), (1, 0), (Int.min, Int.max), (Int.max, Int.max)])
+    func refusesOthers(_ n: Int, _ m: Int) {
+        #expect(throws: HalftoneError.pattern) { try NMPattern(n, of: m) }
+    }
+
+    @Test func readsWhatItWrites() throws {
+        for m in 1...64 {
+            for n in 1...m {
+                let pattern = try NMPattern(n, of: m)
+                #expect(NMPattern(pattern.description) == pattern)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "", ":", "2", "2:", ":4", "4:2", "0:4", "1:65", "2:4:8", "2/4", "a:b", "2:4 ", "99999999999999999999:4",
+    ])
+    func readsNothingElse(_ text: String) {
+        #expect(NMPattern(text) == nil)
+    }
+}
