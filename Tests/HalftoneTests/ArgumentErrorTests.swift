@@ -183,7 +183,6 @@ import Testing
             var wStride = 0
             var out = true
             var outStride = 0
-            var shift = 0
             var threads: CInt = 1
         }
         let wrongs: [(String, ht_status, (inout Call) -> Void)] = [

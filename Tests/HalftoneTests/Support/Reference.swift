@@ -28,17 +28,18 @@ enum Reference {
     /// The entries of a row: the columns that `chosen` names, or the weights that are not zero; each group filled up to
     /// n from its lowest free column on, with weight 0. Nil when a group has more than n.
     static func entries(
-        _ row: UnsafePointer<Float>, columns: Int, n: Int, m: Int, chosen: Set<Int>? = nil
+        _ row: UnsafePointer<Float>, columns: Int, n: Int, m: Int, chosen: [Bool]? = nil
     ) -> Entries? {
+        let own = chosen ?? (0..<columns).map { row[$0] != 0 }
         var result = Entries()
         for group in groups(columns: columns, m: m) {
-            let own = group.filter { chosen?.contains($0) ?? (row[$0] != 0) }
-            guard own.count <= n else { return nil }
-            let free = group.filter { !own.contains($0) }
-            let filler = Set(free.prefix(n - own.count))
-            for column in (own + filler).sorted() {
+            var free = n
+            for column in group where own[column] { free -= 1 }
+            guard free >= 0 else { return nil }
+            for column in group where own[column] || free > 0 {
                 result.columns.append(column)
-                result.weights.append(chosen != nil && filler.contains(column) ? 0 : row[column])
+                result.weights.append(chosen == nil || own[column] ? row[column] : 0)
+                if !own[column] { free -= 1 }
             }
         }
         return result

@@ -26,11 +26,11 @@ final class Weights {
         for row in 0..<(k > 0 ? o : 0) {
             let w = dense.start + row * stride
             let chosen = Self.choose(k, pattern, &g)
-            for c in 0..<k { w[c] = masked || chosen.contains(c) ? data.value(&g) : 0 }
+            for c in 0..<k { w[c] = masked || chosen[c] ? data.value(&g) : 0 }
             if let mask {
                 let bits = mask.start + row * maskStride
                 for byte in 0..<(k + 7) / 8 { bits[byte] = 0 }
-                for c in chosen { bits[c / 8] |= 1 << UInt8(c % 8) }
+                for c in 0..<k where chosen[c] { bits[c / 8] |= 1 << UInt8(c % 8) }
             }
             entries.append(
                 Reference.entries(w, columns: k, n: pattern.n, m: pattern.m, chosen: masked ? chosen : nil)!)
@@ -41,11 +41,14 @@ final class Weights {
     }
 
     /// Up to n columns of each group: mostly n, at times fewer or none.
-    private static func choose(_ k: Int, _ pattern: Pattern, _ g: inout Generator) -> Set<Int> {
-        var chosen = Set<Int>()
+    private static func choose(_ k: Int, _ pattern: Pattern, _ g: inout Generator) -> [Bool] {
+        var chosen = [Bool](repeating: false, count: k)
         for group in Reference.groups(columns: k, m: pattern.m) {
-            let wanted = g.coin(6) ? g.below(pattern.n + 1) : pattern.n
-            chosen.formUnion(group.shuffled(using: &g).prefix(wanted))
+            var wanted = min(g.coin(6) ? g.below(pattern.n + 1) : pattern.n, group.count)
+            for column in group where g.below(group.upperBound - column) < wanted {
+                chosen[column] = true
+                wanted -= 1
+            }
         }
         return chosen
     }
