@@ -45,7 +45,6 @@ let package = Package(
         .testTarget(
             name: "HalftoneFilesTests",
             dependencies: ["HalftoneFiles"],
-            exclude: ["make_fixtures.py"],
             resources: [.copy("Fixtures")]
         ),
     ]

@@ -21,12 +21,13 @@
 #endif
 
 // The index that begins at bit `at` of a word, as a byte offset: rotated to a multiple of 32, times VECTORS.
-#define OFFSET(word, at) ((ht_rotate_right(word, ((at) + 59) % 64) & (uint64_t)(WINDOW - 1) * 32) * VECTORS)
+#define OFFSET(word, at) (((uint32_t)HT_ROTATE_RIGHT(word, ((at) + 59) % 64) & (uint32_t)(WINDOW - 1) * 32) * (size_t)VECTORS)
 
 #define ROW(slot, row)                                                                                          \
     do {                                                                                                        \
         __m256 weight = _mm256_permute_ps(splat, (row) * 0x55);                                                 \
         const char *line = panel + SLOT_WINDOW(slot) + OFFSET(words[(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
+        HT_UNROLL \
         for (int v = 0; v < VECTORS; v++)                                                                       \
             sums[row][v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)line + v * 8), weight, sums[row][v]);  \
     } while (0)
@@ -57,7 +58,9 @@ static void NAME(panel)(const ht_nm_panel_args *a) {
     for (size_t quad = 0; quad < a->quads; quad++, out += HT_NM_QUAD * VECTORS * 8) {
         const char *panel = (const char *)a->panel;
         __m256 sums[HT_NM_QUAD][VECTORS];
+        HT_UNROLL
         for (int row = 0; row < HT_NM_QUAD; row++)
+            HT_UNROLL
             for (int v = 0; v < VECTORS; v++)
                 sums[row][v] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + (row * VECTORS + v) * 8);
 
@@ -88,7 +91,9 @@ static void NAME(panel)(const ht_nm_panel_args *a) {
 #endif
         values += rest * HT_NM_STEP * HT_NM_QUAD;
         indices += rest ? HT_NM_QUAD : 0;
+        HT_UNROLL
         for (int row = 0; row < HT_NM_QUAD; row++)
+            HT_UNROLL
             for (int v = 0; v < VECTORS; v++) _mm256_store_ps(out + (row * VECTORS + v) * 8, sums[row][v]);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product in AVX-512: kernels for every index code, and the transpositions of X and Y.
+#include "core/simd.h"
 #include "panels.h"
 
 #if defined(__x86_64__)
@@ -17,14 +18,19 @@
 // How far ahead of the kernel weights are fetched into L1.
 enum { prefetch_bytes = 2048, strip_prefetch_bytes = 4096 };
 
-static inline uint64_t ht_rotate_right(uint64_t word, unsigned bits) { return word >> bits | word << (64 - bits) % 64; }
+// How far a panel kernel has come.
+typedef struct ht_panel_cursor {
+    const float *values;
+    const uint32_t *indices;
+    float *sums;
+} ht_panel_cursor;
 
-static inline void ht_load_words(uint64_t words[2], const uint32_t *indices) {
+HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
     __builtin_memcpy(words, indices, HT_NM_UNIT_BYTES);
 }
 
 // The index words of a strip's 16 rows, from its four quads.
-static inline __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], size_t quad_words) {
+HT_INLINE __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], size_t quad_words) {
     __m512i words = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)indices));
     words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[1] * quad_words)), 1);
     words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[2] * quad_words)), 2);
@@ -32,7 +38,7 @@ static inline __m512i ht_strip_words(const uint32_t *indices, const size_t quad[
 }
 
 // Keeps the compiler from turning two cheap shuffles of one load into many loads.
-static inline __m512 ht_opaque(__m512 v) {
+HT_INLINE __m512 ht_opaque(__m512 v) {
     __asm__("" : "+v"(v));
     return v;
 }
@@ -67,8 +73,9 @@ static inline __m512 ht_opaque(__m512 v) {
 #include "avx512_code.h"
 
 // Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
-static inline void transpose_16x16(__m512 r[16]) {
+HT_INLINE void transpose_16x16(__m512 r[16]) {
     __m512 t[16];
+    HT_UNROLL
     for (int i = 0; i < 16; i += 4) {
         __m512 low01 = _mm512_unpacklo_ps(r[i], r[i + 1]), high01 = _mm512_unpackhi_ps(r[i], r[i + 1]);
         __m512 low23 = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
@@ -77,6 +84,7 @@ static inline void transpose_16x16(__m512 r[16]) {
         t[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
         t[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
     }
+    HT_UNROLL
     for (int j = 0; j < 4; j++) {
         __m512 even01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0x88), odd01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0xdd);
         __m512 even23 = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0x88);
@@ -88,7 +96,7 @@ static inline void transpose_16x16(__m512 r[16]) {
     }
 }
 
-static inline __mmask16 first_lanes(size_t count) { return count < 16 ? (__mmask16)((1u << count) - 1) : 0xffff; }
+HT_INLINE __mmask16 first_lanes(size_t count) { return count < 16 ? (__mmask16)((1u << count) - 1) : 0xffff; }
 
 static void pack_panel(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
                        float *panel) {
@@ -96,12 +104,14 @@ static void pack_panel(const float *x, size_t x_stride, size_t rows, size_t colu
         for (size_t k = 0; k < padded; k += 16) {
             __m512 tile[16];
             __mmask16 in = first_lanes(k < columns ? columns - k : 0);
+            HT_UNROLL
             for (size_t i = 0; i < 16; i++) {
                 const float *from = (const float *)((const char *)x + (t + i) * x_stride) + k;
                 tile[i] = t + i < rows ? _mm512_maskz_loadu_ps(in, from) : _mm512_setzero_ps();
                 _mm_prefetch((const char *)from + 512, _MM_HINT_T1);
             }
             transpose_16x16(tile);
+            HT_UNROLL
             for (size_t i = 0; i < 16; i++) _mm512_store_ps(panel + (k + i) * width + t, tile[i]);
         }
 }
@@ -113,6 +123,7 @@ static void store_strip(const float *sums, size_t width, size_t rows, size_t col
     const __m512 least = _mm512_set1_ps(relu ? 0 : -INFINITY);
     for (size_t t = 0; t < rows; t += 16) {
         __m512 tile[16];
+        HT_UNROLL
         for (size_t i = 0; i < 16; i++) tile[i] = _mm512_load_ps(sums + i * width + t);
         transpose_16x16(tile);
         for (size_t i = 0; i < 16 && t + i < rows; i++) {

@@ -16,7 +16,7 @@
 #define LINE (VECTORS * 64)                              // bytes of a panel column
 #define UNIT (32 / BITS)                                 // slots of an index word
 #define WINDOW (1 << BITS)                               // columns
-#define INDEX_MASK ((uint64_t)(WINDOW - 1) * LINE)
+#define INDEX_MASK ((uint32_t)(WINDOW - 1) * LINE)
 #if SLOTS
 #define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)   // where the window of a unit's slot begins
 #define UNIT_COLUMNS (UNIT / SLOTS * WINDOW)
@@ -27,18 +27,20 @@
 
 // The index that begins at bit `at` of a word, as a byte offset. LINE is 64, 128 or 256: a shift by 6, 7 or 8.
 #define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
-#define OFFSET(word, at) (ht_rotate_right(word, ((at) - LINE_SHIFT + 64) % 64) & INDEX_MASK)
+#define OFFSET(word, at) ((uint32_t)HT_ROTATE_RIGHT(word, ((at) - LINE_SHIFT + 64) % 64) & INDEX_MASK)
 
 #define ROW(q, slot, row)                                                                                      \
     do {                                                                                                       \
         __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                \
         const char *line = panel + SLOT_WINDOW(slot) + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
+        HT_UNROLL \
         for (int v = 0; v < VECTORS; v++)                                                                      \
             sums[(q) * 4 + (row)][v] =                                                                         \
                 _mm512_fmadd_ps(_mm512_load_ps((const float *)line + v * 16), weight, sums[(q) * 4 + (row)][v]); \
     } while (0)
 
 #define SLOT_OF(slot)                                                                         \
+    HT_UNROLL \
     for (int q = 0; q < quads; q++) {                                                         \
         __m512 splat = ht_opaque(_mm512_shuffle_f32x4(weights[q], weights[q], (slot) % 4 * 0x55)); \
         ROW(q, slot, 0);                                                                      \
@@ -50,6 +52,7 @@
 #define STEP(step)                                                                                            \
     do {                                                                                                      \
         __m512 weights[QUADS];                                                                                \
+        HT_UNROLL \
         for (int q = 0; q < quads; q++) {                                                                     \
             weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16);                              \
             _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + prefetch_bytes, _MM_HINT_T0); \
@@ -60,57 +63,90 @@
         SLOT_OF((step) * 4 + 3)                                                                               \
     } while (0)
 
-static inline __attribute__((always_inline)) void NAME(panel_quads)(const ht_nm_panel_args *a, size_t quad,
-                                                                    const int quads) {
-    const size_t units = a->slots / UNIT, rest = a->slots % UNIT / HT_NM_STEP;
+// `groups` times `quads` quads, from where `at` points; moves it behind them. `rest` steps follow the last whole unit.
+HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at, size_t groups, const int quads,
+                                  const size_t rest) {
+    const size_t units = a->slots / UNIT;
     const size_t quad_values = a->slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
-    const float *values = a->values + quad * quad_values;
-    const uint32_t *indices = a->indices + quad * quad_words;
-    const char *panel = (const char *)a->panel;
-    float *out = a->sums + quad * HT_NM_QUAD * VECTORS * 16;
-
-    __m512 sums[QUADS * 4][VECTORS];
-    for (int row = 0; row < quads * 4; row++)
-        for (int v = 0; v < VECTORS; v++)
-            sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(out + (row * VECTORS + v) * 16);
-
+    const size_t last = ht_hidden(units + (rest != 0) - 1);
     uint64_t words[QUADS][2], next[QUADS][2];
-    for (int q = 0; q < quads; q++) ht_load_words(words[q], indices + q * quad_words);
-    for (size_t unit = 0; unit < units; unit++) {
-        indices += HT_NM_QUAD;
-        for (int q = 0; q < quads; q++) {
-            ht_load_words(next[q], indices + q * quad_words);
-            _mm_prefetch((const char *)(indices + q * quad_words) + prefetch_bytes / 8, _MM_HINT_T0);
+    if (groups == 0) return;
+    HT_UNROLL
+    for (int q = 0; q < quads; q++) ht_load_words(words[q], at->indices + q * quad_words);
+
+    for (size_t group = 0; group < groups; group++) {
+        const float *values = at->values;
+        const uint32_t *indices = at->indices;
+        const uint32_t *following = group + 1 < groups ? indices + quads * quad_words : indices;
+        const char *panel = (const char *)a->panel;
+        __m512 sums[QUADS * 4][VECTORS];
+        HT_UNROLL
+        for (int row = 0; row < quads * 4; row++)
+            HT_UNROLL
+            for (int v = 0; v < VECTORS; v++)
+                sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(at->sums + (row * VECTORS + v) * 16);
+
+        for (size_t unit = 0; unit < units; unit++) {
+            // Behind a group's last words come those of the next group: its first panel loads need not wait either.
+            indices = unit < last ? indices + HT_NM_QUAD : following;
+            HT_UNROLL
+            for (int q = 0; q < quads; q++) {
+                ht_load_words(next[q], indices + q * quad_words);
+                _mm_prefetch((const char *)(indices + q * quad_words) + prefetch_bytes / 8, _MM_HINT_T0);
+            }
+            STEP(0);
+#if BITS <= 4
+            STEP(1);
+#endif
+#if BITS <= 2
+            STEP(2);
+            STEP(3);
+#endif
+            HT_UNROLL
+            for (int q = 0; q < quads; q++) words[q][0] = next[q][0], words[q][1] = next[q][1];
+            values += UNIT * HT_NM_QUAD;
+            panel += UNIT_COLUMNS * LINE;
         }
-        STEP(0);
 #if BITS <= 4
-        STEP(1);
-#endif
+        if (rest > 0) {
+            STEP(0);
 #if BITS <= 2
-        STEP(2);
-        STEP(3);
+            if (rest > 1) STEP(1);
+            if (rest > 2) STEP(2);
 #endif
-        for (int q = 0; q < quads; q++) words[q][0] = next[q][0], words[q][1] = next[q][1];
-        values += UNIT * HT_NM_QUAD;
-        panel += UNIT_COLUMNS * LINE;
+            HT_UNROLL
+            for (int q = 0; q < quads; q++) ht_load_words(words[q], following + q * quad_words);
+        }
+#endif
+        HT_UNROLL
+        for (int row = 0; row < quads * 4; row++)
+            HT_UNROLL
+            for (int v = 0; v < VECTORS; v++) _mm512_store_ps(at->sums + (row * VECTORS + v) * 16, sums[row][v]);
+        at->values += quads * quad_values;
+        at->indices += quads * quad_words;
+        at->sums += quads * 4 * VECTORS * 16;
     }
-#if BITS <= 4
-    if (rest > 0) STEP(0);
+}
+
+HT_INLINE void NAME(panel_all)(const ht_nm_panel_args *a, const size_t rest) {
+    ht_panel_cursor at = {a->values, a->indices, a->sums};
+    NAME(panel_groups)(a, &at, a->quads / QUADS, QUADS, rest);
+#if QUADS > 1
+    NAME(panel_groups)(a, &at, a->quads % QUADS, 1, rest);
 #endif
-#if BITS <= 2
-    if (rest > 1) STEP(1);
-    if (rest > 2) STEP(2);
-#endif
-    for (int row = 0; row < quads * 4; row++)
-        for (int v = 0; v < VECTORS; v++) _mm512_store_ps(out + (row * VECTORS + v) * 16, sums[row][v]);
+}
+
+// Apart from the full blocks', so that their loop stays tight.
+static __attribute__((noinline)) void NAME(panel_last)(const ht_nm_panel_args *a, size_t rest) {
+    NAME(panel_all)(a, rest);
 }
 
 static void NAME(panel)(const ht_nm_panel_args *a) {
-    size_t quad = 0;
-    for (; quad + QUADS <= a->quads; quad += QUADS) NAME(panel_quads)(a, quad, QUADS);
-#if QUADS > 1
-    for (; quad < a->quads; quad++) NAME(panel_quads)(a, quad, 1);
-#endif
+    const size_t rest = a->slots % UNIT / HT_NM_STEP;
+    if (rest)
+        NAME(panel_last)(a, rest);
+    else
+        NAME(panel_all)(a, 0);
 }
 
 #undef CONCAT_

@@ -23,16 +23,19 @@
 #define SLOT_OF(slot, vector)                                                                  \
     do {                                                                                       \
         __m512i index = _mm512_srli_epi32(words[u], (slot) % UNIT * BITS);                     \
+        HT_UNROLL \
         for (int r = 0; r < ROWS; r++)                                                         \
             sums[u][r] = _mm512_fmadd_ps(vector, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[u][r]); \
     } while (0)
 
 // Four loads bring 4 slots of the 4 quads; transposing their 128-bit lanes makes them 4 slots of 16 rows.
 #define STEP(step)                                                                                 \
+    HT_UNROLL \
     for (int u = 0; u < strips; u++) {                                                             \
         const float *from = values + u * 4 * quad_values + (step) * 16;                            \
         __m512 q0 = _mm512_load_ps(from), q1 = _mm512_load_ps(from + quad[1] * quad_values);       \
         __m512 q2 = _mm512_load_ps(from + quad[2] * quad_values), q3 = _mm512_load_ps(from + quad[3] * quad_values); \
+        HT_UNROLL \
         for (int q = 0; q < 4; q++)                                                                \
             _mm_prefetch((const char *)(from + q * quad_values) + strip_prefetch_bytes, _MM_HINT_T0); \
         __m512 low01 = _mm512_shuffle_f32x4(q0, q1, 0x44), low23 = _mm512_shuffle_f32x4(q2, q3, 0x44); \
@@ -44,7 +47,7 @@
     }
 
 // `present` quads of the last strip exist; the others repeat its first, and nobody looks at their sums.
-static inline __attribute__((always_inline)) void NAME(strip_group)(const ht_nm_strip_args *a, size_t strip,
+HT_INLINE void NAME(strip_group)(const ht_nm_strip_args *a, size_t strip,
                                                                     const int strips, const size_t slots,
                                                                     const size_t present) {
     const size_t units = slots / UNIT, rest = slots % UNIT / HT_NM_STEP, x_stride = a->x_stride;
@@ -55,12 +58,15 @@ static inline __attribute__((always_inline)) void NAME(strip_group)(const ht_nm_
     float *out = a->sums + strip * ROWS * 16;
 
     __m512 sums[STRIPS][ROWS];
+    HT_UNROLL
     for (int u = 0; u < strips; u++)
+        HT_UNROLL
         for (int r = 0; r < ROWS; r++)
             sums[u][r] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(out + (u * ROWS + r) * 16);
 
     __m512i words[STRIPS];
     for (size_t unit = 0; unit < units; unit++) {
+        HT_UNROLL
         for (int u = 0; u < strips; u++) words[u] = ht_strip_words(indices + u * 4 * quad_words, quad, quad_words);
         STEP(0)
         STEP(1)
@@ -73,6 +79,7 @@ static inline __attribute__((always_inline)) void NAME(strip_group)(const ht_nm_
         x += UNIT / SLOTS * WINDOW;
     }
     if (rest > 0) {
+        HT_UNROLL
         for (int u = 0; u < strips; u++) words[u] = ht_strip_words(indices + u * 4 * quad_words, quad, quad_words);
         STEP(0)
 #if BITS == 2
@@ -80,11 +87,13 @@ static inline __attribute__((always_inline)) void NAME(strip_group)(const ht_nm_
         if (rest > 2) STEP(2)
 #endif
     }
+    HT_UNROLL
     for (int u = 0; u < strips; u++)
+        HT_UNROLL
         for (int r = 0; r < ROWS; r++) _mm512_store_ps(out + (u * ROWS + r) * 16, sums[u][r]);
 }
 
-static inline __attribute__((always_inline)) void NAME(strips_of)(const ht_nm_strip_args *a, const size_t slots) {
+HT_INLINE void NAME(strips_of)(const ht_nm_strip_args *a, const size_t slots) {
     size_t strip = 0, whole = a->quads / 4;
     for (; strip + STRIPS <= whole; strip += STRIPS) NAME(strip_group)(a, strip, STRIPS, slots, 4);
 #if STRIPS > 1
