@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the benchmark tool needs from C: probes of the machine, a double-precision reference, the embedded weights.
+#ifndef CHALFTONE_BENCH_H
+#define CHALFTONE_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Seconds on a clock that only goes forward.
+double htb_seconds(void);
+
+/// Runs the calling thread on the CPU it is on now, and nowhere else, until htb_unpin. Returns that CPU, or -1 where
+/// the system has no such call.
+int htb_pin(void);
+
+/// Gives the calling thread back the CPUs it had before htb_pin.
+void htb_unpin(void);
+
+/// The vectors whose peak can be probed.
+typedef enum htb_vectors {
+    HTB_PORTABLE = 0,  // what the compiler makes of plain C: 128 bits
+    HTB_AVX2 = 1,      // 256 bits with FMA
+    HTB_AVX512 = 2     // 512 bits
+} htb_vectors;
+
+/// The f32 multiply-adds that `threads` threads reach together, in operations (two a multiply-add) per second: the best
+/// of a few bursts. Each burst is about `seconds` long. The CPU must have the vectors.
+double htb_peak(htb_vectors vectors, int threads, double seconds);
+
+/// The clock in Hz as a chain of dependent additions shows it, one a cycle.
+double htb_clock(void);
+
+/// Reads all of `memory` once. Returns a sum of what is there, so that the reads are not optimised away.
+uint64_t htb_read(const void *memory, size_t bytes);
+
+/// One row of a product and what its error is measured against, in double precision:
+/// y[i] = sum over k of x[k] * w[i][k], magnitude[i] = the same sum of |x w|. `w` is o rows of k floats.
+void htb_reference(size_t o, size_t k, const float *x, const float *w, double *y, double *magnitude);
+
+/// out = transposed w: k rows of o floats.
+void htb_transpose(size_t o, size_t k, const float *w, float *out);
+
+/// Fills with normal values of mean 0 and the given deviation; the same for the same seed.
+void htb_fill_normal(float *out, size_t count, uint64_t seed, float deviation);
+
+/// minilm.safetensors, whole, in memory.
+const void *htb_embedded_weights(void);
+size_t htb_embedded_weights_size(void);
+
+#endif

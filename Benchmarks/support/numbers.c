@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loops over large arrays that would be slow, or long to write, in Swift.
+#include <math.h>
+#include <string.h>
+
+#include "CHalftoneBench.h"
+
+typedef uint64_t two_words __attribute__((vector_size(16)));
+
+uint64_t htb_read(const void *memory, size_t bytes) {
+    enum { chains = 8 };  // 128 bytes at once, so that loads and not additions limit the rate
+    const unsigned char *at = memory;
+    two_words sum[chains] = {0};
+    for (; bytes >= sizeof sum; at += sizeof sum, bytes -= sizeof sum)
+        for (int i = 0; i < chains; i++) {
+            two_words words;
+            memcpy(&words, at + i * sizeof words, sizeof words);
+            sum[i] += words;
+        }
+    uint64_t total = 0;
+    for (int i = 0; i < chains; i++) total += sum[i][0] + sum[i][1];
+    for (; bytes; at++, bytes--) total += *at;
+    return total;
+}
+
+void htb_reference(size_t o, size_t k, const float *x, const float *w, double *y, double *magnitude) {
+    enum { lanes = 8 };  // partial sums, so that the compiler can use vectors
+    for (size_t row = 0; row < o; row++, w += k) {
+        double sum[lanes] = {0}, size[lanes] = {0};
+        size_t c = 0;
+        for (; c + lanes <= k; c += lanes)
+            for (int i = 0; i < lanes; i++) {
+                double term = (double)x[c + i] * w[c + i];
+                sum[i] += term;
+                size[i] += fabs(term);
+            }
+        for (; c < k; c++) {
+            double term = (double)x[c] * w[c];
+            sum[0] += term;
+            size[0] += fabs(term);
+        }
+        y[row] = magnitude[row] = 0;
+        for (int i = 0; i < lanes; i++) {
+            y[row] += sum[i];
+            magnitude[row] += size[i];
+        }
+    }
+}
+
+void htb_transpose(size_t o, size_t k, const float *w, float *out) {
+    enum { tile = 32 };
+    for (size_t row = 0; row < o; row += tile)
+        for (size_t column = 0; column < k; column += tile)
+            for (size_t r = row; r < o && r < row + tile; r++)
+                for (size_t c = column; c < k && c < column + tile; c++) out[c * o + r] = w[r * k + c];
+}
+
+// SplitMix64.
+static uint64_t next(uint64_t *state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+// In (0, 1].
+static double uniform(uint64_t *state) { return ((double)(next(state) >> 11) + 1) * 0x1p-53; }
+
+void htb_fill_normal(float *out, size_t count, uint64_t seed, float deviation) {
+    const double turn = 6.283185307179586;
+    for (size_t i = 0; i < count; i += 2) {  // Box and Muller: two values from two
+        double radius = deviation * sqrt(-2 * log(uniform(&seed))), angle = turn * uniform(&seed);
+        out[i] = (float)(radius * cos(angle));
+        if (i + 1 < count) out[i + 1] = (float)(radius * sin(angle));
+    }
+}
