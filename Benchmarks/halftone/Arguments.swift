@@ -1,0 +1,58 @@
+import ArgumentParser
+
+/// N of M weights kept, written `2:4`.
+struct Pattern: Equatable, CustomStringConvertible {
+    let n: Int
+    let m: Int
+
+    var description: String { "\(n):\(m)" }
+
+    init(n: Int, m: Int) {
+        self.n = n
+        self.m = m
+    }
+
+    init(_ text: some StringProtocol) throws {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+        guard parts.count == 2, let n = parts[0], let m = parts[1], 1 <= n, n <= m, m <= 64 else {
+            throw ToolError("'\(text)' is no pattern: write N:M with 1 <= N <= M <= 64, such as 2:4")
+        }
+        self.init(n: n, m: m)
+    }
+
+    /// The entries of a row of `k` columns: N of each whole group, all of a last group that is not longer than N.
+    func entries(columns k: Int) -> Int {
+        k / m * n + min(n, k % m)
+    }
+}
+
+/// The sizes of a product, written `OxKxT`: T rows of K values times a layer of O outputs.
+struct Shape: ExpressibleByArgument {
+    let o: Int
+    let k: Int
+    let t: Int
+
+    init(o: Int, k: Int, t: Int) {
+        self.o = o
+        self.k = k
+        self.t = t
+    }
+
+    init?(argument: String) {
+        let sizes = argument.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        guard sizes.count == 3, let o = sizes[0], let k = sizes[1], let t = sizes[2] else { return nil }
+        guard min(o, k, t) >= 1 else { return nil }
+        self.init(o: o, k: k, t: t)
+    }
+}
+
+/// Whether a call finds its operands in the caches.
+enum CacheState: String, ExpressibleByArgument, CaseIterable {
+    case warm
+    case cold
+}
+
+/// The words of a comma-separated list, without blanks round them.
+func listItems(_ text: String) -> [String] {
+    text.split(separator: ",").map { $0.filter { !$0.isWhitespace } }.filter { !$0.isEmpty }
+}

@@ -1,0 +1,67 @@
+import Foundation
+
+/// The lines that a person reads, printed as the cases are done.
+struct BenchTable {
+    private var table: Table
+    private let rivals: [any Rival]
+    private let hasRealLayers: Bool
+    private var lastLayer = ""
+
+    init(rivals: [any Rival], hasRealLayers: Bool) {
+        self.rivals = rivals
+        self.hasRealLayers = hasRealLayers
+        var columns: [Table.Column] = [
+            .left("pattern", width: 7), .right("t", width: 5), .left("isa", width: 6), .right("min us", width: 8),
+            .right("median us", width: 9), .right("GF/s", width: 7), .right("peak GF/s", width: 9),
+            .right("x peak", width: 6),
+        ]
+        columns += rivals.map { .right("x " + $0.name, width: 10) }
+        columns += [.right("A/A", width: 5), .right("max error", width: 9)]
+        if hasRealLayers { columns += [.right("kept L1", width: 7), .right("out error", width: 9)] }
+        columns.append(.left("verdict"))
+        table = Table(columns: columns)
+    }
+
+    var header: String { table.header }
+
+    mutating func printLine(_ record: CaseRecord) {
+        if record.layer != lastLayer {
+            print("\n\(record.layer), \(record.o) outputs x \(record.k) inputs")
+            lastLayer = record.layer
+        }
+        var cells = [
+            record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
+            microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),
+        ]
+        cells += record.against.map { fixed($0.ratio, 2) + ($0.isComparable ? "" : "?") }
+        cells += [fixed(record.aaRatio, 3), scientific(record.maxError)]
+        if hasRealLayers {
+            cells.append(record.keptL1.map { fixed($0 * 100, 1) + "%" } ?? "-")
+            cells.append(record.outputError.map { fixed($0 * 100, 1) + "%" } ?? "-")
+        }
+        print(table.line(cells + [record.verdict]))
+        fflush(nil)  // so that a pipe shows each line when it is there
+    }
+
+    /// What the columns mean, in few words; README.md has the rest.
+    var legend: String {
+        var lines = [
+            "GF/s      rate of a dense product that takes as long: 2 t o k / min",
+            "peak      dense multiply-add rate of the same vectors and threads, measured in each case",
+            "x peak    GF/s over peak: above 1 no dense product that does all its multiply-adds can be as fast here",
+            "A/A       the kernel timed against itself: 1 but for noise",
+            "max error |y - exact| / sum |x w|, exact being in double precision",
+        ]
+        for rival in rivals {
+            lines.append("x \(rival.name) its seconds over ours, dense weights, its fastest way: \(rival.description)")
+            if let shortcoming = rival.shortcoming {
+                lines.append("          ? not comparable: \(rival.name) \(shortcoming)")
+            }
+        }
+        if hasRealLayers {
+            lines.append("kept L1   sum |w| after magnitude pruning, of that before")
+            lines.append("out error |y - dense y| / |dense y| for normal x, no retraining")
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,99 @@
+import CHalftone
+import CHalftoneBench
+import Foundation
+import HalftoneFiles
+
+/// A weight matrix to prune and run, whose values are made or read when its turn comes.
+struct Layer {
+    let name: String
+    let o: Int
+    let k: Int
+    /// Real weights; what pruning does to them is worth reporting.
+    let isReal: Bool
+    let weights: () throws -> FloatMatrix
+
+    /// Normal values, with the deviation that keeps outputs about as large as inputs.
+    static func random(name: String, o: Int, k: Int, seed: UInt64) -> Layer {
+        Layer(name: name, o: o, k: k, isReal: false) {
+            let matrix = try FloatMatrix(rows: o, columns: k)
+            let own = seed &+ UInt64(o) &* 1_000_003 &+ UInt64(k)
+            htb_fill_normal(matrix.data, matrix.count, own, 1 / Float(k).squareRoot())
+            return matrix
+        }
+    }
+
+    /// A matrix of a safetensors file, widened to f32.
+    static func tensor(_ entry: SafetensorsFile.Entry, of file: SafetensorsFile, prefix: String = "") -> Layer {
+        let (o, k) = (entry.shape[0], entry.shape[1])
+        return Layer(name: prefix + entry.name, o: o, k: k, isReal: true) {
+            try FloatMatrix(rows: o, columns: k, values: try file.tensor(named: entry.name).floats())
+        }
+    }
+}
+
+/// The layers of safetensors files.
+enum WeightFile {
+    private static let floatTypes: [ElementType] = [.f32, .f16, .bf16]
+    /// Smaller matrices are no layers that anybody would prune.
+    private static let leastSide = 64
+
+    /// The tensor of this name, or every weight matrix of the file.
+    static func layers(path: String, tensor: String?) throws -> [Layer] {
+        let file = try SafetensorsFile(path: path)
+        guard let tensor else {
+            let layers = file.entries.filter(isWeightMatrix).map { Layer.tensor($0, of: file) }
+            guard !layers.isEmpty else {
+                throw ToolError("\(path) has no float matrix of at least \(leastSide) x \(leastSide)")
+            }
+            return layers
+        }
+        guard let entry = file.entries.first(where: { $0.name == tensor }) else {
+            throw ToolError("\(path) has no tensor '\(tensor)'; it has: \(names(of: file))")
+        }
+        guard entry.shape.count == 2, entry.shape.allSatisfy({ $0 > 0 }) else {
+            throw ToolError("tensor '\(tensor)' has shape \(entry.shape); a weight matrix has two dimensions")
+        }
+        guard let type = entry.elementType, floatTypes.contains(type) else {
+            throw ToolError("tensor '\(tensor)' is \(entry.elementTypeName); only F32, F16 and BF16 are weights")
+        }
+        return [.tensor(entry, of: file)]
+    }
+
+    /// What is embedded in the tool.
+    static func embeddedLayers() throws -> [Layer] {
+        let bytes = UnsafeRawBufferPointer(start: htb_embedded_weights(), count: htb_embedded_weights_size())
+        let file = try SafetensorsFile(bytes: [UInt8](bytes))
+        return file.entries.filter(isWeightMatrix).map { Layer.tensor($0, of: file, prefix: "MiniLM ") }
+    }
+
+    private static func isWeightMatrix(_ entry: SafetensorsFile.Entry) -> Bool {
+        guard let type = entry.elementType, floatTypes.contains(type) else { return false }
+        return entry.shape.count == 2 && entry.shape.allSatisfy { $0 >= leastSide }
+    }
+
+    private static func names(of file: SafetensorsFile) -> String {
+        let shown = file.entries.map(\.name).filter { $0.hasSuffix("weight") }
+        let names = shown.isEmpty ? file.entries.map(\.name) : shown
+        return names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", and \(names.count - 8) more" : "")
+    }
+}
+
+/// Files of shapes: a line `name o k t` each; what follows a # is a comment.
+enum ShapeFile {
+    static func shapes(path: String) throws -> [(name: String, shape: Shape)] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw ToolError("cannot read the shapes in \(path)")
+        }
+        var shapes: [(name: String, shape: Shape)] = []
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let words = line.prefix { $0 != "#" }.split { $0.isWhitespace }
+            if words.isEmpty { continue }
+            guard words.count == 4, let shape = Shape(argument: words[1...].joined(separator: "x")) else {
+                throw ToolError("\(path), line \(index + 1): expected `name o k t`, found `\(line)`")
+            }
+            shapes.append((String(words[0]), shape))
+        }
+        guard !shapes.isEmpty else { throw ToolError("\(path) has no shapes") }
+        return shapes
+    }
+}

@@ -1,0 +1,22 @@
+import ArgumentParser
+import CHalftone
+
+struct ListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Shows every kernel, which of them run here and are chosen, and what the machine offers."
+    )
+
+    func run() throws {
+        var table = Table(columns: [.left("op"), .left("isa"), .left("runs here"), .left("chosen")])
+        for row in KernelRow.all() {
+            table.add([row.op, row.isa, row.runs ? "yes" : "no", row.chosen ? "yes" : ""])
+        }
+        print(table.text)
+        print("")
+        print("cpu       \(Machine.cpuModel())")
+        print("features  \(cpuFeatures)")
+        print("threads   \(ht_thread_count()) from \(String(cString: ht_thread_runtime()))")
+        print("version   \(libraryVersion)")
+    }
+}
