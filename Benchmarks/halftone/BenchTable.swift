@@ -25,10 +25,9 @@ struct BenchTable {
     var header: String { table.header }
 
     mutating func printLine(_ record: CaseRecord) {
-        if record.layer != lastLayer {
-            print("\n\(record.layer), \(record.o) outputs x \(record.k) inputs")
-            lastLayer = record.layer
-        }
+        let layer = "\(record.layer), \(record.o) outputs x \(record.k) inputs"
+        if layer != lastLayer { print("\n\(layer)") }
+        lastLayer = layer
         var cells = [
             record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
             microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),

@@ -49,12 +49,15 @@ struct RivalRecord: Codable {
     let ofPeak: Double
     /// False where the library does not use what the CPU has, or its result is wrong.
     let isComparable: Bool
+    /// Its minimum is no chance hit and was not disturbed.
+    let isSteady: Bool
 
     enum CodingKeys: String, CodingKey {
         case name, config, ratio
         case secondsMin = "seconds_min"
         case ofPeak = "of_peak"
         case isComparable = "comparable"
+        case isSteady = "steady"
     }
 }
 
@@ -64,18 +67,21 @@ struct Report: Codable {
 }
 
 enum Verdict {
-    /// The A/A ratio may be off by this much.
-    private static let noiseLimit = 0.05
+    /// The A/A ratio may be off by this much, and so may a minimum from the next sample.
+    static let noiseLimit = 0.05
 
     /// "ok", or everything that is to be said against the case's figures, the worst first.
     static func of(
-        maxError: Double, bound: Double, aaRatio: Double, hasEnoughRuns: Bool, against: [RivalRecord]
+        maxError: Double, bound: Double, aaRatio: Double, isSteady: Bool, hasEnoughRuns: Bool,
+        against: [RivalRecord]
     ) -> String {
         var words: [String] = []
         if !(maxError <= bound) { words.append("WRONG") }
         if against.contains(where: { $0.isComparable && $0.ratio < 1 }) { words.append("slower than dense") }
         if against.contains(where: { !$0.isComparable }) { words.append("not comparable") }
-        if !(abs(aaRatio - 1) <= noiseLimit) { words.append("noisy") }
+        if !(abs(aaRatio - 1) <= noiseLimit) || !isSteady || against.contains(where: { !$0.isSteady }) {
+            words.append("noisy")
+        }
         if !hasEnoughRuns { words.append("few runs") }
         return words.isEmpty ? "ok" : words.joined(separator: ", ")
     }

@@ -84,7 +84,8 @@ final class LayerBench {
             keptL1: layer.isReal ? pruned.keptL1 : nil,
             outputError: layer.isReal ? input.dense.frobeniusError(of: input.y) : nil, against: against,
             verdict: Verdict.of(
-                maxError: maxError, bound: bound, aaRatio: aaRatio, hasEnoughRuns: measured.hasEnoughRuns,
+                maxError: maxError, bound: bound, aaRatio: aaRatio, isSteady: first.isSteady,
+                hasEnoughRuns: measured.hasEnoughRuns,
                 against: against))
     }
 
@@ -92,7 +93,8 @@ final class LayerBench {
     private func rivalRecords(_ input: Input, _ measured: Measurement, ours: Double, t: Int) -> [RivalRecord] {
         var next = 1
         return zip(rivals, input.forms).map { rival, forms in
-            let times = measured.samples[next..<next + forms.count].map(\.minimum)
+            let samples = Array(measured.samples[next..<next + forms.count])
+            let times = samples.map(\.minimum)
             next += forms.count
             let best = times.indices.min { times[$0] < times[$1] } ?? 0
             let wrong = forms[best].isRight ? nil : "its result is wrong"
@@ -102,7 +104,7 @@ final class LayerBench {
                 name: rival.name, config: "\(rival.description); \(forms[best].form.config)\(remark)",
                 secondsMin: times[best], ratio: times[best] / ours,
                 ofPeak: operations(t: t, o: layer.o, k: layer.k) / times[best] / measured.peak,
-                isComparable: reasons.isEmpty)
+                isComparable: reasons.isEmpty, isSteady: samples[best].isSteady)
         }
     }
 }

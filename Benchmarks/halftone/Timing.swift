@@ -4,7 +4,8 @@
 // repetition after repetition, so that whatever slows the machine down for a while slows all of them down. The minimum
 // of a contender is what the machine can do; the median shows how often it did. The kernel is in the round twice: the
 // ratio of its two minima (A/A) should be 1, and what it is off by is the noise that every other ratio carries as well.
-// A probe of the multiply-add peak is part of each repetition too, and its best counts.
+// A probe of the multiply-add peak is part of each repetition too, and its best counts. A minimum that no other sample
+// comes near, or in which other programs had the CPU, makes the case noisy as well, be it the kernel's or a rival's.
 //
 // Warm: a contender's turn begins with untimed calls for a millisecond (two with several threads; up to four where four
 // are not enough for four calls), one at least. Its weights, not those of the one before, are then in the caches (a
@@ -24,17 +25,24 @@ struct Contender {
 
 struct Samples {
     private(set) var seconds: [Double] = []
-
-    var minimum: Double { seconds.min() ?? .infinity }
+    private(set) var minimum = Double.infinity
+    private var minimumWasInterrupted = false
 
     var median: Double {
+        guard !seconds.isEmpty else { return .infinity }
         let sorted = seconds.sorted()
-        guard let last = sorted.last else { return .infinity }
         let middle = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[max(0, middle - 1)] + min(last, sorted[middle])) / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 
-    mutating func add(_ value: Double) {
+    /// A second sample is near the minimum, and during that one the thread had its CPU to itself.
+    var isSteady: Bool {
+        let fastest = minimum
+        return !minimumWasInterrupted && seconds.count { $0 <= fastest * (1 + Verdict.noiseLimit) } > 1
+    }
+
+    mutating func add(_ value: Double, wasInterrupted: Bool) {
+        if value < minimum { (minimum, minimumWasInterrupted) = (value, wasInterrupted) }
         seconds.append(value)
     }
 }
@@ -103,10 +111,14 @@ struct Stopwatch {
         let begin = htb_seconds()
         var now = begin
         repeat {
-            let start = now
+            let running = htb_thread_seconds()
+            let start = htb_seconds()
             for _ in 0..<calls { try contender.run() }
             now = htb_seconds()
-            samples.add((now - start) / Double(calls))
+            let share = (htb_thread_seconds() - running) / (now - start)
+            // With several threads this one may rightly wait for the others.
+            let wasInterrupted = threads == 1 && share < 1 - Verdict.noiseLimit
+            samples.add((now - start) / Double(calls), wasInterrupted: wasInterrupted)
         } while cache == .warm && now - begin < Self.turnSeconds
     }
 

@@ -8,11 +8,14 @@
 
 #include "CHalftoneBench.h"
 
-double htb_seconds(void) {
+static double read_clock(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
+
+double htb_seconds(void) { return read_clock(CLOCK_MONOTONIC); }
+double htb_thread_seconds(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 #if defined(__linux__)
 

@@ -9,6 +9,9 @@
 /// Seconds on a clock that only goes forward.
 double htb_seconds(void);
 
+/// Seconds that the calling thread has been running. Less than what passed means that others had its CPU.
+double htb_thread_seconds(void);
+
 /// Runs the calling thread on the CPU it is on now, and nowhere else, until htb_unpin. Returns that CPU, or -1 where
 /// the system has no such call.
 int htb_pin(void);
