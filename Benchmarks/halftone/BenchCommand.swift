@@ -173,7 +173,7 @@ struct BenchCommand: ParsableCommand {
             if let shortcoming = rival.shortcoming { print("note: NOT COMPARABLE: \(rival.name) \(shortcoming)") }
         }
         if threads > 1, runtime == "serial" {
-            print("note: no OpenMP runtime found, so the kernels run on one thread (apt install libomp5)")
+            print("note: no OpenMP runtime found, so the kernels run on one thread (apt install libomp-dev)")
         }
     }
 
