@@ -14,8 +14,8 @@
 #pragma GCC target("avx2,fma,bmi,bmi2")
 #endif
 
-// How far ahead of the kernel weights are fetched into L1.
-enum { prefetch_bytes = 2048, strip_prefetch_bytes = 4096 };
+// How far ahead of a panel kernel weights are fetched into L1.
+enum { prefetch_bytes = 2048 };
 
 HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
     __builtin_memcpy(words, indices, HT_NM_UNIT_BYTES);

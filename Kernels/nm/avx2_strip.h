@@ -40,7 +40,7 @@
     do {                                                                                            \
         HT_UNROLL \
         for (int q = 0; q < 4; q++)                                                                 \
-            _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + strip_prefetch_bytes, _MM_HINT_T0); \
+            _mm_prefetch((const char *)(values + (4 + q) * quad_values + (step) * 16), _MM_HINT_T0);      \
         TWO_SLOTS((step) * 4)                                                                       \
         TWO_SLOTS((step) * 4 + 2)                                                                   \
     } while (0)

@@ -15,8 +15,8 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
-// How far ahead of the kernel weights are fetched into L1.
-enum { prefetch_bytes = 2048, strip_prefetch_bytes = 4096 };
+// How far ahead of a panel kernel weights are fetched into L1.
+enum { prefetch_bytes = 2048 };
 
 // How far a panel kernel has come.
 typedef struct ht_panel_cursor {
@@ -161,7 +161,7 @@ static const ht_nm_vectors vectors = {
                {strip_2_1_2, strip_2_2_2, strip_4_1_2, strip_4_2_2, strip_4_4_2, strip_4_8_2, NULL},
                {strip_2_1_4, strip_2_2_4, strip_4_1_4, strip_4_2_4, strip_4_4_4, strip_4_8_4, NULL},
                {strip_2_1_8, strip_2_2_8, strip_4_1_8, strip_4_2_8, strip_4_4_8, strip_4_8_8, NULL}},
-    .strip_rows = {8, 16, 8, 8, 8, 16, 0},
+    .strip_rows = {8, 12, 12, 12, 12, 12, 0},
 };
 
 void ht_nm_gemm_f32_avx512(const ht_nm_gemm_f32_task *task) { ht_nm_panels_run(&vectors, task); }

@@ -9,7 +9,7 @@
 #define QUADS 2
 #include "avx512_panel.h"
 #define VECTORS 1
-#define QUADS 4
+#define QUADS 2
 #include "avx512_panel.h"
 
 #if SLOTS
@@ -17,7 +17,7 @@
 #define STRIPS 4
 #include "avx512_strip.h"
 #define ROWS 2
-#define STRIPS 4
+#define STRIPS 2
 #include "avx512_strip.h"
 #define ROWS 4
 #define STRIPS 2

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The strip kernel for one index code. A template: avx512.c includes it with
 //   BITS, SLOTS   the index code: bits of an index (2 or 4), slots of a window
-//   ROWS          of X; STRIPS * ROWS sums are in flight, 8 hide the latency of the FMAs
-//   STRIPS        strips worked on together
+//   ROWS          of X
+//   STRIPS        strips worked on together: 4 sums in flight keep up with L3, 8 hide the latency of the FMAs
 //
 // Lanes are the 16 rows of a strip. One slot takes one weight vector, and for each row of X one shuffle that picks every
 // lane's X by its index and one FMA. For one row of X the bound is the stream of weights and index words: the 4 loads, 8
 // lane shuffles, 4 picks and 4 FMAs of a step (256 bytes of weights) take ~5 cycles, faster than L3 delivers them. For
 // more rows pick and FMA share the two ports of the variable shuffles: 1.33 to 1.5 FMAs a cycle of the peak's 2.
+// Weights are fetched one group of strips ahead, since a group's quads lie one behind the other.
 #define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
 #define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
 #define NAME(stem) CONCAT(stem, BITS, SLOTS, ROWS)
@@ -37,7 +38,7 @@
         __m512 q2 = _mm512_load_ps(from + quad[2] * quad_values), q3 = _mm512_load_ps(from + quad[3] * quad_values); \
         HT_UNROLL \
         for (int q = 0; q < 4; q++)                                                                \
-            _mm_prefetch((const char *)(from + q * quad_values) + strip_prefetch_bytes, _MM_HINT_T0); \
+            _mm_prefetch((const char *)(from + (strips * 4 + q) * quad_values), _MM_HINT_T0);      \
         __m512 low01 = _mm512_shuffle_f32x4(q0, q1, 0x44), low23 = _mm512_shuffle_f32x4(q2, q3, 0x44); \
         __m512 high01 = _mm512_shuffle_f32x4(q0, q1, 0xee), high23 = _mm512_shuffle_f32x4(q2, q3, 0xee); \
         SLOT_OF((step) * 4, _mm512_shuffle_f32x4(low01, low23, 0x88));                             \

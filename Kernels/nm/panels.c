@@ -56,12 +56,13 @@ typedef struct panel {
     size_t row, rows;      // of the rows in work
 } panel;
 
-// The widest shape that the remaining rows fill, so that at most one narrowest panel has idle lanes.
+// The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width take
+// longer than one.
 static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
-    const ht_nm_vectors *v = j->vectors;
-    for (size_t i = 0; i + 1 < v->shape_count; i++)
-        if (v->shapes[i].kernel[j->code] && v->shapes[i].width <= remaining) return &v->shapes[i];
-    return &v->shapes[v->shape_count - 1];
+    const ht_nm_panel_shape *shapes = j->vectors->shapes, *narrowest = &shapes[j->vectors->shape_count - 1];
+    for (const ht_nm_panel_shape *s = shapes; s < narrowest; s++)
+        if (s->kernel[j->code] && s->width < remaining + narrowest->width) return s;
+    return narrowest;
 }
 
 static void pack_panel(const job *j, const panel *p) {
@@ -128,8 +129,7 @@ static void copy_rows(const job *j, size_t padded_rows) {
     }
 }
 
-static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t log2_rows, size_t pass_rows, size_t row,
-                             float *sums) {
+static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t row, size_t log2_rows) {
     ht_nm_strip_args args = {
         .values = ht_nm_values(j->l, j->task->packed, b, o / HT_NM_QUAD),
         .indices = ht_nm_indices(j->l, j->task->packed, b, o / HT_NM_QUAD),
@@ -137,10 +137,9 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
         .slots = ht_nm_block_slots(j->l, b),
         .x = j->x + row * padded_columns(j) + block_start(j, b),
         .x_stride = padded_columns(j),
-        .sums = sums,
+        .sums = j->sums,
         .first = b == 0,
     };
-    (void)pass_rows;
     j->vectors->strips[log2_rows][j->code](&args);
 }
 
@@ -150,8 +149,7 @@ static void run_strip_pass(const job *j, size_t row, size_t rows) {
     size_t outputs = output_capacity * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
         size_t end = ht_min(j->task->o_end, o + outputs);
-        for (size_t b = 0; b < j->l->blocks; b++)
-            add_block_strips(j, b, o, end, log2_rows, pass_rows, row, j->sums);
+        for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, row, log2_rows);
         for (size_t s = o; s < end; s += HT_NM_STRIP)
             j->vectors->store_rows(j->sums + (s - o) * pass_rows, rows, ht_min(HT_NM_STRIP, end - s),
                                    y_row(j, j->t + row) + s, j->task->y_stride, bias_at(j, s), relu(j));
