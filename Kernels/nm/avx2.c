@@ -157,7 +157,7 @@ static const ht_nm_vectors vectors = {
     .strips = {{strip_2_1_1, strip_2_2_1, strip_4_1_1, strip_4_2_1, strip_4_4_1, strip_4_8_1, NULL},
                {strip_2_1_2, strip_2_2_2, strip_4_1_2, strip_4_2_2, strip_4_4_2, strip_4_8_2, NULL},
                {strip_2_1_4, strip_2_2_4, strip_4_1_4, strip_4_2_4, strip_4_4_4, strip_4_8_4, NULL}},
-    .strip_rows = {4, 4, 4, 4, 4, 4, 0},
+    .strip_rows = {4, 4, 2, 2, 2, 2, 0},
 };
 
 void ht_nm_gemm_f32_avx2(const ht_nm_gemm_f32_task *task) { ht_nm_panels_run(&vectors, task); }
