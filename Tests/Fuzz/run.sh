@@ -1,22 +1,22 @@
 #!/bin/sh
 # Fuzzes each family for so many seconds (60 unless told): Tests/Fuzz/run.sh [seconds]
-# A failure leaves its input in build/fuzz; give that file to the target to see it again.
+# A failure leaves its input in build/sanitize; run the target with that file to see it again.
 set -eu
 
 seconds=${1:-60}
 cd "$(dirname "$0")/../.."
-mkdir -p build/fuzz
+Utils/install cmake
+build=build/sanitize
+cmake -S . -B $build -DCMAKE_C_COMPILER=clang -DHALFTONE_SANITIZE=ON >/dev/null
 
-# Threads that wait must not spin: many short calls.
+# Threads that wait must not spin: the calls are many and short.
 export KMP_BLOCKTIME=0
 
-# Tracing each comparison of the inner loops would take two thirds of the time.
-for target in Tests/Fuzz/*.c; do
-    family=$(basename "$target" .c)
-    clang -g -O2 -Wall -Wextra -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp \
-        -IKernels -IKernels/include "$target" Kernels/core/*.c Kernels/nm/*.c -lm -ldl -o "build/fuzz/$family"
-    mkdir -p "build/fuzz/corpus-$family"
-    "build/fuzz/$family" -max_total_time="$seconds" -max_len=1024 -len_control=0 -detect_leaks=0 -rss_limit_mb=1024 -timeout=20 \
-        -print_final_stats=1 -artifact_prefix="build/fuzz/$family-" \
-        "build/fuzz/corpus-$family" "Tests/Fuzz/corpus/$family"
+for corpus in Tests/Fuzz/corpus/*; do
+    family=$(basename "$corpus")
+    cmake --build $build --target "fuzz_$family"
+    mkdir -p "$build/corpus/$family"
+    $build/fuzz_"$family" -max_total_time="$seconds" -max_len=1024 -len_control=0 -detect_leaks=0 \
+        -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 -artifact_prefix="$build/$family-" \
+        "$build/corpus/$family" "$corpus"
 done
