@@ -13,12 +13,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define REQUIRE(condition)                                                            \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
+#define REQUIRE(condition)                                                           \
+    do {                                                                             \
+        if (!(condition)) {                                                          \
             fprintf(stderr, "%s:%d: %s is false\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
+            abort();                                                                 \
+        }                                                                            \
     } while (0)
 
 // Larger products find nothing new and cost runs.
@@ -213,8 +213,7 @@ static void read_blob(const void *packed, size_t size) {
     matrix x = make_matrix(3, info.k, 0), y = make_matrix(3, info.o, 0), w = make_matrix(info.o, info.k, 0);
     for (ht_isa isa = HT_ISA_AUTO; isa <= HT_ISA_AVX512; isa++) {
         ht_options options = {.threads = 1, .isa = isa};
-        ht_status status =
-            ht_nm_gemm_f32(3, info.o, info.k, x.data, 0, packed, size, NULL, y.data, 0, &options);
+        ht_status status = ht_nm_gemm_f32(3, info.o, info.k, x.data, 0, packed, size, NULL, y.data, 0, &options);
         REQUIRE(status == HT_OK || status == HT_ERROR_ISA);
     }
     REQUIRE(!ht_nm_unpack_f32(info.o, info.k, packed, size, w.data, 0, NULL));
