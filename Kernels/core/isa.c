@@ -23,8 +23,8 @@ static bool runs(ht_isa isa) {
     case HT_ISA_REF: return true;
     case HT_ISA_AVX2: return HT_CPU_HAS("avx2") && HT_CPU_HAS("fma") && HT_CPU_HAS("bmi2");
     case HT_ISA_AVX512:
-        return runs(HT_ISA_AVX2) && HT_CPU_HAS("avx512f") && HT_CPU_HAS("avx512bw") &&
-               HT_CPU_HAS("avx512dq") && HT_CPU_HAS("avx512vl");
+        return runs(HT_ISA_AVX2) && HT_CPU_HAS("avx512f") && HT_CPU_HAS("avx512bw") && HT_CPU_HAS("avx512dq") &&
+               HT_CPU_HAS("avx512vl");
     default: return false;
     }
 }
@@ -88,8 +88,7 @@ size_t ht_kernels(ht_kernel_info *list, size_t capacity) {
         ht_pick(tables[i], HT_ISA_AUTO, &chosen);
         for (const ht_entry *entry = tables[i]; entry->op; entry++, count++)
             if (list && count < capacity)
-                list[count] =
-                    (ht_kernel_info){entry->op, ht_isa_name(entry->isa), runs(entry->isa), entry == chosen};
+                list[count] = (ht_kernel_info){entry->op, ht_isa_name(entry->isa), runs(entry->isa), entry == chosen};
     }
     return count;
 }

@@ -24,11 +24,11 @@ HT_INLINE size_t ht_hidden(size_t n) {
 
 // A rotation by a literal, in one instruction that writes another register. Compilers know that only a few bits of the
 // result are used and would emit a move and a shift, one more for each index.
-#define HT_ROTATE_RIGHT(word, bits)                                          \
-    __extension__({                                                          \
-        uint64_t rotated_;                                                   \
+#define HT_ROTATE_RIGHT(word, bits)                                         \
+    __extension__({                                                         \
+        uint64_t rotated_;                                                  \
         __asm__("rorx %2, %1, %0" : "=r"(rotated_) : "r"(word), "i"(bits)); \
-        rotated_;                                                            \
+        rotated_;                                                           \
     })
 
 #endif

@@ -113,7 +113,8 @@ typedef struct epilogue {
 
 HT_INLINE epilogue make_epilogue(size_t columns, const float *bias, bool relu) {
     __m256i in = first_lanes(columns);
-    return (epilogue){bias ? _mm256_maskload_ps(bias, in) : _mm256_setzero_ps(), _mm256_set1_ps(relu ? 0 : -INFINITY), in};
+    return (epilogue){bias ? _mm256_maskload_ps(bias, in) : _mm256_setzero_ps(), _mm256_set1_ps(relu ? 0 : -INFINITY),
+                      in};
 }
 
 // max returns its second operand when one is a NaN or both are zero: NaN and -0 stay.
@@ -130,7 +131,8 @@ static void store_strip(const float *sums, size_t width, size_t rows, size_t col
             HT_UNROLL
             for (size_t i = 0; i < 8; i++) tile[i] = _mm256_load_ps(sums + (o + i) * width + t);
             transpose_8x8(tile);
-            for (size_t i = 0; i < 8 && t + i < rows; i++) finish(&e, tile[i], (float *)((char *)y + (t + i) * y_stride) + o);
+            for (size_t i = 0; i < 8 && t + i < rows; i++)
+                finish(&e, tile[i], (float *)((char *)y + (t + i) * y_stride) + o);
         }
     }
 }
@@ -139,7 +141,8 @@ static void store_strip_rows(const float *sums, size_t rows, size_t columns, flo
                              const float *bias, bool relu) {
     for (size_t o = 0; o < columns; o += 8) {
         epilogue e = make_epilogue(columns - o, bias ? bias + o : NULL, relu);
-        for (size_t r = 0; r < rows; r++) finish(&e, _mm256_load_ps(sums + r * 16 + o), (float *)((char *)y + r * y_stride) + o);
+        for (size_t r = 0; r < rows; r++)
+            finish(&e, _mm256_load_ps(sums + r * 16 + o), (float *)((char *)y + r * y_stride) + o);
     }
 }
 

@@ -3,8 +3,8 @@
 //   BITS, SLOTS   the index code: bits of an index, slots of a window (0: the window is the block)
 //   VECTORS       width of the panel in vectors of 8 floats
 //
-// As in avx512_panel.h one slot of one row is VECTORS x (panel load + FMA), two a cycle at most; the rest hides in other
-// issue slots. 4 rows x 3 vectors are 12 sums, which leaves 4 registers for weights: more vectors would spill.
+// As in avx512_panel.h one slot of one row is VECTORS x (panel load + FMA), two a cycle at most; the rest hides in
+// other issue slots. 4 rows x 3 vectors are 12 sums, which leaves 4 registers for weights: more vectors would spill.
 #define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
 #define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
 #define NAME(stem) CONCAT(stem, BITS, SLOTS, VECTORS)
@@ -21,33 +21,35 @@
 #endif
 
 // The index that begins at bit `at` of a word, as a byte offset: rotated to a multiple of 32, times VECTORS.
-#define OFFSET(word, at) (((uint32_t)HT_ROTATE_RIGHT(word, ((at) + 59) % 64) & (uint32_t)(WINDOW - 1) * 32) * (size_t)VECTORS)
+#define OFFSET(word, at) \
+    (((uint32_t)HT_ROTATE_RIGHT(word, ((at) + 59) % 64) & (uint32_t)(WINDOW - 1) * 32) * (size_t)VECTORS)
 
-#define ROW(slot, row)                                                                                          \
-    do {                                                                                                        \
-        __m256 weight = _mm256_permute_ps(splat, (row) * 0x55);                                                 \
-        const char *line = panel + SLOT_WINDOW(slot) + OFFSET(words[(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
-        HT_UNROLL \
-        for (int v = 0; v < VECTORS; v++)                                                                       \
-            sums[row][v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)line + v * 8), weight, sums[row][v]);  \
+#define ROW(slot, row)                                                                                         \
+    do {                                                                                                       \
+        __m256 weight = _mm256_permute_ps(splat, (row) * 0x55);                                                \
+        const char *line =                                                                                     \
+            panel + SLOT_WINDOW(slot) + OFFSET(words[(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS);       \
+        HT_UNROLL                                                                                              \
+        for (int v = 0; v < VECTORS; v++)                                                                      \
+            sums[row][v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)line + v * 8), weight, sums[row][v]); \
     } while (0)
 
-#define SLOT_OF(slot)                                                                                 \
-    do {                                                                                              \
-        __m256 splat = ht_opaque(_mm256_broadcast_ps((const __m128 *)(values + (slot) * HT_NM_QUAD))); \
-        ROW(slot, 0);                                                                                 \
-        ROW(slot, 1);                                                                                 \
-        ROW(slot, 2);                                                                                 \
-        ROW(slot, 3);                                                                                 \
-    } while (0)
-
-#define STEP(step)                                                                                     \
+#define SLOT_OF(slot)                                                                                  \
     do {                                                                                               \
-        _mm_prefetch((const char *)(values + (step) * 16) + prefetch_bytes, _MM_HINT_T0);              \
-        SLOT_OF((step) * 4);                                                                           \
-        SLOT_OF((step) * 4 + 1);                                                                       \
-        SLOT_OF((step) * 4 + 2);                                                                       \
-        SLOT_OF((step) * 4 + 3);                                                                       \
+        __m256 splat = ht_opaque(_mm256_broadcast_ps((const __m128 *)(values + (slot) * HT_NM_QUAD))); \
+        ROW(slot, 0);                                                                                  \
+        ROW(slot, 1);                                                                                  \
+        ROW(slot, 2);                                                                                  \
+        ROW(slot, 3);                                                                                  \
+    } while (0)
+
+#define STEP(step)                                                                        \
+    do {                                                                                  \
+        _mm_prefetch((const char *)(values + (step) * 16) + prefetch_bytes, _MM_HINT_T0); \
+        SLOT_OF((step) * 4);                                                              \
+        SLOT_OF((step) * 4 + 1);                                                          \
+        SLOT_OF((step) * 4 + 2);                                                          \
+        SLOT_OF((step) * 4 + 3);                                                          \
     } while (0)
 
 static void NAME(panel)(const ht_nm_panel_args *a) {
@@ -59,10 +61,9 @@ static void NAME(panel)(const ht_nm_panel_args *a) {
         const char *panel = (const char *)a->panel;
         __m256 sums[HT_NM_QUAD][VECTORS];
         HT_UNROLL
-        for (int row = 0; row < HT_NM_QUAD; row++)
-            HT_UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sums[row][v] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + (row * VECTORS + v) * 8);
+        for (int row = 0; row < HT_NM_QUAD; row++) HT_UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            sums[row][v] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + (row * VECTORS + v) * 8);
 
         uint64_t words[2], next[2];
         ht_load_words(words, indices);
@@ -92,9 +93,8 @@ static void NAME(panel)(const ht_nm_panel_args *a) {
         values += rest * HT_NM_STEP * HT_NM_QUAD;
         indices += rest ? HT_NM_QUAD : 0;
         HT_UNROLL
-        for (int row = 0; row < HT_NM_QUAD; row++)
-            HT_UNROLL
-            for (int v = 0; v < VECTORS; v++) _mm256_store_ps(out + (row * VECTORS + v) * 8, sums[row][v]);
+        for (int row = 0; row < HT_NM_QUAD; row++) HT_UNROLL
+        for (int v = 0; v < VECTORS; v++) _mm256_store_ps(out + (row * VECTORS + v) * 8, sums[row][v]);
     }
 }
 

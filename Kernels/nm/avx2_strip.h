@@ -18,36 +18,36 @@
 #endif
 
 // One slot of the rows of two quads, from the vectors of both that hold it.
-#define HALF(slot, half, first, second, lanes)                                                      \
-    do {                                                                                            \
-        __m256 weight = _mm256_permute2f128_ps(first, second, lanes);                               \
-        __m256i index = _mm256_srli_epi32(words[half], (slot) % UNIT * BITS);                       \
-        HT_UNROLL \
-        for (int r = 0; r < ROWS; r++)                                                              \
-            sums[half][r] = _mm256_fmadd_ps(weight, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[half][r]); \
+#define HALF(slot, half, first, second, lanes)                                                                   \
+    do {                                                                                                         \
+        __m256 weight = _mm256_permute2f128_ps(first, second, lanes);                                            \
+        __m256i index = _mm256_srli_epi32(words[half], (slot) % UNIT * BITS);                                    \
+        HT_UNROLL                                                                                                \
+        for (int r = 0; r < ROWS; r++)                                                                           \
+            sums[half][r] =                                                                                      \
+                _mm256_fmadd_ps(weight, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[half][r]); \
     } while (0)
 
-#define TWO_SLOTS(slot)                                                                             \
-    HT_UNROLL \
-    for (int half = 0; half < 2; half++) {                                                          \
-        __m256 first = _mm256_load_ps(values + quad[half * 2] * quad_values + (slot) * HT_NM_QUAD); \
+#define TWO_SLOTS(slot)                                                                                  \
+    HT_UNROLL                                                                                            \
+    for (int half = 0; half < 2; half++) {                                                               \
+        __m256 first = _mm256_load_ps(values + quad[half * 2] * quad_values + (slot) * HT_NM_QUAD);      \
         __m256 second = _mm256_load_ps(values + quad[half * 2 + 1] * quad_values + (slot) * HT_NM_QUAD); \
-        HALF(slot, half, first, second, 0x20);                                                      \
-        HALF(slot + 1, half, first, second, 0x31);                                                  \
+        HALF(slot, half, first, second, 0x20);                                                           \
+        HALF(slot + 1, half, first, second, 0x31);                                                       \
     }
 
-#define STEP(step)                                                                                  \
-    do {                                                                                            \
-        HT_UNROLL \
-        for (int q = 0; q < 4; q++)                                                                 \
-            _mm_prefetch((const char *)(values + (4 + q) * quad_values + (step) * 16), _MM_HINT_T0);      \
-        TWO_SLOTS((step) * 4)                                                                       \
-        TWO_SLOTS((step) * 4 + 2)                                                                   \
+#define STEP(step)                                                                                   \
+    do {                                                                                             \
+        HT_UNROLL                                                                                    \
+        for (int q = 0; q < 4; q++)                                                                  \
+            _mm_prefetch((const char *)(values + (4 + q) * quad_values + (step) * 16), _MM_HINT_T0); \
+        TWO_SLOTS((step) * 4)                                                                        \
+        TWO_SLOTS((step) * 4 + 2)                                                                    \
     } while (0)
 
 // `present` quads of the strip exist; the others repeat its first, and nobody looks at their sums.
-HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip,
-                                                                 const size_t slots, const size_t present) {
+HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip, const size_t slots, const size_t present) {
     const size_t units = slots / UNIT, rest = slots % UNIT / HT_NM_STEP, x_stride = a->x_stride;
     const size_t quad_values = slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
     const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
@@ -57,10 +57,9 @@ HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip,
 
     __m256 sums[2][ROWS];
     HT_UNROLL
-    for (int half = 0; half < 2; half++)
-        HT_UNROLL
-        for (int r = 0; r < ROWS; r++)
-            sums[half][r] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + r * 16 + half * 8);
+    for (int half = 0; half < 2; half++) HT_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        sums[half][r] = a->first ? _mm256_setzero_ps() : _mm256_load_ps(out + r * 16 + half * 8);
 
     __m256i words[2];
     for (size_t unit = 0; unit < units; unit++) {
@@ -84,9 +83,8 @@ HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip,
 #endif
     }
     HT_UNROLL
-    for (int half = 0; half < 2; half++)
-        HT_UNROLL
-        for (int r = 0; r < ROWS; r++) _mm256_store_ps(out + r * 16 + half * 8, sums[half][r]);
+    for (int half = 0; half < 2; half++) HT_UNROLL
+    for (int r = 0; r < ROWS; r++) _mm256_store_ps(out + r * 16 + half * 8, sums[half][r]);
 }
 
 static void NAME(strip)(const ht_nm_strip_args *a) {

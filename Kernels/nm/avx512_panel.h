@@ -13,12 +13,12 @@
 #define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
 #define NAME(stem) CONCAT(stem, BITS, SLOTS, VECTORS)
 
-#define LINE (VECTORS * 64)                              // bytes of a panel column
-#define UNIT (32 / BITS)                                 // slots of an index word
-#define WINDOW (1 << BITS)                               // columns
+#define LINE (VECTORS * 64)  // bytes of a panel column
+#define UNIT (32 / BITS)  // slots of an index word
+#define WINDOW (1 << BITS)  // columns
 #define INDEX_MASK ((uint32_t)(WINDOW - 1) * LINE)
 #if SLOTS
-#define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)   // where the window of a unit's slot begins
+#define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)  // where the window of a unit's slot begins
 #define UNIT_COLUMNS (UNIT / SLOTS * WINDOW)
 #else
 #define SLOT_WINDOW(slot) 0
@@ -29,38 +29,39 @@
 #define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
 #define OFFSET(word, at) ((uint32_t)HT_ROTATE_RIGHT(word, ((at) - LINE_SHIFT + 64) % 64) & INDEX_MASK)
 
-#define ROW(q, slot, row)                                                                                      \
-    do {                                                                                                       \
-        __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                \
-        const char *line = panel + SLOT_WINDOW(slot) + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
-        HT_UNROLL \
-        for (int v = 0; v < VECTORS; v++)                                                                      \
-            sums[(q) * 4 + (row)][v] =                                                                         \
+#define ROW(q, slot, row)                                                                                        \
+    do {                                                                                                         \
+        __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                  \
+        const char *line =                                                                                       \
+            panel + SLOT_WINDOW(slot) + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS);      \
+        HT_UNROLL                                                                                                \
+        for (int v = 0; v < VECTORS; v++)                                                                        \
+            sums[(q) * 4 + (row)][v] =                                                                           \
                 _mm512_fmadd_ps(_mm512_load_ps((const float *)line + v * 16), weight, sums[(q) * 4 + (row)][v]); \
     } while (0)
 
-#define SLOT_OF(slot)                                                                         \
-    HT_UNROLL \
-    for (int q = 0; q < quads; q++) {                                                         \
+#define SLOT_OF(slot)                                                                              \
+    HT_UNROLL                                                                                      \
+    for (int q = 0; q < quads; q++) {                                                              \
         __m512 splat = ht_opaque(_mm512_shuffle_f32x4(weights[q], weights[q], (slot) % 4 * 0x55)); \
-        ROW(q, slot, 0);                                                                      \
-        ROW(q, slot, 1);                                                                      \
-        ROW(q, slot, 2);                                                                      \
-        ROW(q, slot, 3);                                                                      \
+        ROW(q, slot, 0);                                                                           \
+        ROW(q, slot, 1);                                                                           \
+        ROW(q, slot, 2);                                                                           \
+        ROW(q, slot, 3);                                                                           \
     }
 
-#define STEP(step)                                                                                            \
-    do {                                                                                                      \
-        __m512 weights[QUADS];                                                                                \
-        HT_UNROLL \
-        for (int q = 0; q < quads; q++) {                                                                     \
-            weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16);                              \
+#define STEP(step)                                                                                              \
+    do {                                                                                                        \
+        __m512 weights[QUADS];                                                                                  \
+        HT_UNROLL                                                                                               \
+        for (int q = 0; q < quads; q++) {                                                                       \
+            weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16);                                \
             _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + prefetch_bytes, _MM_HINT_T0); \
-        }                                                                                                     \
-        SLOT_OF((step) * 4)                                                                                   \
-        SLOT_OF((step) * 4 + 1)                                                                               \
-        SLOT_OF((step) * 4 + 2)                                                                               \
-        SLOT_OF((step) * 4 + 3)                                                                               \
+        }                                                                                                       \
+        SLOT_OF((step) * 4)                                                                                     \
+        SLOT_OF((step) * 4 + 1)                                                                                 \
+        SLOT_OF((step) * 4 + 2)                                                                                 \
+        SLOT_OF((step) * 4 + 3)                                                                                 \
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them. `rest` steps follow the last whole unit.
@@ -81,10 +82,9 @@ HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at
         const char *panel = (const char *)a->panel;
         __m512 sums[QUADS * 4][VECTORS];
         HT_UNROLL
-        for (int row = 0; row < quads * 4; row++)
-            HT_UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(at->sums + (row * VECTORS + v) * 16);
+        for (int row = 0; row < quads * 4; row++) HT_UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(at->sums + (row * VECTORS + v) * 16);
 
         for (size_t unit = 0; unit < units; unit++) {
             // Behind a group's last words come those of the next group: its first panel loads need not wait either.
@@ -119,9 +119,8 @@ HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at
         }
 #endif
         HT_UNROLL
-        for (int row = 0; row < quads * 4; row++)
-            HT_UNROLL
-            for (int v = 0; v < VECTORS; v++) _mm512_store_ps(at->sums + (row * VECTORS + v) * 16, sums[row][v]);
+        for (int row = 0; row < quads * 4; row++) HT_UNROLL
+        for (int v = 0; v < VECTORS; v++) _mm512_store_ps(at->sums + (row * VECTORS + v) * 16, sums[row][v]);
         at->values += quads * quad_values;
         at->indices += quads * quad_words;
         at->sums += quads * 4 * VECTORS * 16;

@@ -61,6 +61,7 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
     if (status) return status;
     if (header.layout != HT_NM_LAYOUT_VERSION) return HT_ERROR_BLOB_VERSION;
     if (header.rows > SIZE_MAX || header.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
-    if (ht_nm_layout_make((size_t)header.rows, (size_t)header.columns, header.n, header.m, l)) return HT_ERROR_BLOB_CORRUPT;
+    if (ht_nm_layout_make((size_t)header.rows, (size_t)header.columns, header.n, header.m, l))
+        return HT_ERROR_BLOB_CORRUPT;
     return l->bytes == header.bytes ? HT_OK : HT_ERROR_BLOB_CORRUPT;
 }

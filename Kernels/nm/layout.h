@@ -49,9 +49,7 @@ static inline size_t ht_nm_block_slots(const ht_nm_layout *l, size_t b) {
 }
 
 /// Index words of a row for so many slots.
-static inline size_t ht_nm_units(const ht_nm_layout *l, size_t slots) {
-    return ht_ceil_div(slots, 32 / l->index_bits);
-}
+static inline size_t ht_nm_units(const ht_nm_layout *l, size_t slots) { return ht_ceil_div(slots, 32 / l->index_bits); }
 
 /// Columns that the slots of a block can point at, rounded up to whole vectors: an X panel holds so many, zero from the
 /// block's width on.

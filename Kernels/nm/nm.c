@@ -83,9 +83,16 @@ ht_status ht_nm_gemm_f32(size_t t, size_t o, size_t k, const float *x, size_t x_
     ht_nm_layout layout;
     const ht_entry *entry;
     int threads;
-    ht_nm_gemm_f32_task task = {.layout = &layout, .packed = packed, .x = x, .x_stride = x_stride, .y = y,
-                                .y_stride = y_stride, .t_begin = opt->row_begin, .t_end = opt->row_end,
-                                .o_begin = opt->column_begin, .o_end = opt->column_end};
+    ht_nm_gemm_f32_task task = {.layout = &layout,
+                                .packed = packed,
+                                .x = x,
+                                .x_stride = x_stride,
+                                .y = y,
+                                .y_stride = y_stride,
+                                .t_begin = opt->row_begin,
+                                .t_end = opt->row_end,
+                                .o_begin = opt->column_begin,
+                                .o_end = opt->column_end};
     if (epilogue) task.epilogue = *epilogue;
 
     ht_status status = check_options(opt, &entry, &threads);

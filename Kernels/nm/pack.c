@@ -41,7 +41,8 @@ static uint64_t entries(const float *w, const uint8_t *mask, size_t column, size
         bool in = mask ? in_mask(mask, c) : w[c] != 0;
         chosen |= (uint64_t)in << j;
     }
-    for (uint64_t free = ~chosen & lowest_bits(count); free && (size_t)__builtin_popcountll(chosen) < n; free &= free - 1)
+    for (uint64_t free = ~chosen & lowest_bits(count); free && (size_t)__builtin_popcountll(chosen) < n;
+         free &= free - 1)
         chosen |= free & -free;
     return chosen;
 }
@@ -183,7 +184,8 @@ static void pack_block(const pack_job *job, size_t row, size_t b, const float *w
         for (; chosen; chosen &= chosen - 1) {
             size_t column = c + (size_t)__builtin_ctzll(chosen);
             bool filled_up = mask && !in_mask(mask, begin + column);
-            write_slot(&out, filled_up ? 0 : w[begin + column], column % (l->window_slots ? l->window : HT_NM_MAX_COLUMNS));
+            write_slot(&out, filled_up ? 0 : w[begin + column],
+                       column % (l->window_slots ? l->window : HT_NM_MAX_COLUMNS));
         }
     }
     size_t behind = l->window_slots ? l->window - 1 : width;
@@ -235,8 +237,14 @@ ht_status ht_nm_pack_f32(size_t o, size_t k, size_t n, size_t m, const float *w,
     for (size_t row = 0; row < rows_to_walk(&job.layout); row++)
         if (!row_fits(&job, row)) return HT_ERROR_NOT_SPARSE;
 
-    ht_blob_header header = {.kind = HT_BLOB_NM, .layout = HT_NM_LAYOUT_VERSION, .dtype = HT_DTYPE_F32,
-                             .n = (uint32_t)n, .m = (uint32_t)m, .rows = o, .columns = k, .bytes = job.layout.bytes};
+    ht_blob_header header = {.kind = HT_BLOB_NM,
+                             .layout = HT_NM_LAYOUT_VERSION,
+                             .dtype = HT_DTYPE_F32,
+                             .n = (uint32_t)n,
+                             .m = (uint32_t)m,
+                             .rows = o,
+                             .columns = k,
+                             .bytes = job.layout.bytes};
     ht_blob_seal(&header);
     memcpy(packed, &header, sizeof header);
     memset((char *)packed + job.layout.indices, 0, job.layout.bytes - job.layout.indices);

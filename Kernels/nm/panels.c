@@ -8,7 +8,8 @@ enum { output_capacity = HT_NM_PANEL_OUTPUTS + HT_NM_STRIP };
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     size_t rows = ht_round_up(ht_min(t, HT_NM_PANEL_ROWS), HT_NM_STRIP), columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    if (!ht_add(columns, output_capacity, bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes)) return HT_ERROR_OVERFLOW;
+    if (!ht_add(columns, output_capacity, bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes))
+        return HT_ERROR_OVERFLOW;
     return HT_OK;
 }
 
@@ -56,8 +57,8 @@ typedef struct panel {
     size_t row, rows;      // of the rows in work
 } panel;
 
-// The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width take
-// longer than one.
+// The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width
+// take longer than one.
 static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
     const ht_nm_panel_shape *shapes = j->vectors->shapes, *narrowest = &shapes[j->vectors->shape_count - 1];
     for (const ht_nm_panel_shape *s = shapes; s < narrowest; s++)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops round the vector kernels, shared by every ISA. README.md explains both designs and their bounds.
 //
-//   panels: rows of X in the lanes. X is transposed into panels of a block's columns, which stay in L1; each slot is one
+//   panels: rows of X in the lanes. X is transposed into panels of a block's columns, which stay in L1; each slot is
+//   one
 //           broadcast weight times one panel line, so pruned weights cost nothing. For many rows of X.
-//   strips: 16 rows of W in the lanes. The X value of each lane is picked by a shuffle with the packed index; the weights
+//   strips: 16 rows of W in the lanes. The X value of each lane is picked by a shuffle with the packed index; the
+//   weights
 //           stream past once. For few rows of X.
 #ifndef HT_NM_PANELS_H
 #define HT_NM_PANELS_H
@@ -11,21 +13,21 @@
 #include "kernels.h"
 
 enum {
-    HT_NM_PANEL_ROWS = 128,    // of X that are worked on at once: their sums for HT_NM_PANEL_OUTPUTS columns stay in L2
+    HT_NM_PANEL_ROWS = 128,  // of X that are worked on at once: their sums for HT_NM_PANEL_OUTPUTS columns stay in L2
     HT_NM_PANEL_OUTPUTS = 480,
-    HT_NM_STRIP = 16,          // rows of W
-    HT_NM_STRIP_ROWS = 8       // of X that one pass over a strip takes at most
+    HT_NM_STRIP = 16,  // rows of W
+    HT_NM_STRIP_ROWS = 8  // of X that one pass over a strip takes at most
 };
 
 /// Adds the slots of a block to the sums of some quads for all rows of X in a panel.
 typedef struct ht_nm_panel_args {
-    const float *values;       // of the first quad, see ht_nm_values
-    const uint32_t *indices;   // see ht_nm_indices
+    const float *values;  // of the first quad, see ht_nm_values
+    const uint32_t *indices;  // see ht_nm_indices
     size_t quads;
-    size_t slots;              // of a row
-    const float *panel;        // [column][width]
-    float *sums;               // [row][width]
-    bool first;                // the sums start at zero
+    size_t slots;  // of a row
+    const float *panel;  // [column][width]
+    float *sums;  // [row][width]
+    bool first;  // the sums start at zero
 } ht_nm_panel_args;
 
 typedef void ht_nm_panel_kernel(const ht_nm_panel_args *args);
@@ -34,31 +36,32 @@ typedef void ht_nm_panel_kernel(const ht_nm_panel_args *args);
 typedef struct ht_nm_strip_args {
     const float *values;
     const uint32_t *indices;
-    size_t quads;              // the last strip may have fewer than 4
+    size_t quads;  // the last strip may have fewer than 4
     size_t slots;
-    const float *x;            // [row][x_stride], the block's columns, zero behind the last
-    size_t x_stride;           // floats
-    float *sums;               // [strip][row][16]
+    const float *x;  // [row][x_stride], the block's columns, zero behind the last
+    size_t x_stride;  // floats
+    float *sums;  // [strip][row][16]
     bool first;
 } ht_nm_strip_args;
 
 typedef void ht_nm_strip_kernel(const ht_nm_strip_args *args);
 
-/// The index codes, in the order of the tables below: (bits, slots a window) = (2, 1) (2, 2) (4, 1) (4, 2) (4, 4) (4, 8)
-/// and 8 bits.
+/// The index codes, in the order of the tables below: (bits, slots a window) = (2, 1) (2, 2) (4, 1) (4, 2) (4, 4) (4,
+/// 8) and 8 bits.
 enum { HT_NM_CODES = 7 };
 
 typedef struct ht_nm_panel_shape {
-    size_t width;                                 // rows of X in a panel
-    ht_nm_panel_kernel *kernel[HT_NM_CODES];      // null: this width does not pay for the code
+    size_t width;  // rows of X in a panel
+    ht_nm_panel_kernel *kernel[HT_NM_CODES];  // null: this width does not pay for the code
 } ht_nm_panel_shape;
 
 /// What one ISA brings to the shared loops.
 typedef struct ht_nm_vectors {
-    const ht_nm_panel_shape *shapes;              // widest first; the last has every code
+    const ht_nm_panel_shape *shapes;  // widest first; the last has every code
     size_t shape_count;
     /// Transposes `rows` rows of `columns` values of X into panel[padded][width], zero where there is no value.
-    void (*pack)(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width, float *panel);
+    void (*pack)(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
+                 float *panel);
     /// y[row][o] = epilogue(sums[o][row]) for `rows` rows and up to 16 columns.
     void (*store)(const float *sums, size_t width, size_t rows, size_t columns, float *y, size_t y_stride,
                   const float *bias, bool relu);
@@ -67,7 +70,7 @@ typedef struct ht_nm_vectors {
                        bool relu);
     /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
-    size_t strip_rows[HT_NM_CODES];               // up to how many rows of X strips are faster than panels
+    size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels
 } ht_nm_vectors;
 
 /// One thread's product with the kernels of one ISA.
