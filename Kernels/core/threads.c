@@ -116,3 +116,23 @@ void ht_parallel(ht_body *body, void *context, size_t pieces, int threads) {
     else
         take_pieces(&r);
 }
+
+// Rows that a thread takes at once: enough to pay for taking them.
+enum { rows_at_once = 16 };
+
+typedef struct row_job {
+    ht_body *body;
+    void *context;
+    size_t rows;
+} row_job;
+
+static void some_rows(void *data, size_t piece) {
+    const row_job *job = data;
+    for (size_t i = 0; i < rows_at_once && piece * rows_at_once + i < job->rows; i++)
+        job->body(job->context, piece * rows_at_once + i);
+}
+
+void ht_each_row(ht_body *body, void *context, size_t rows, int threads) {
+    row_job job = {body, context, rows};
+    ht_parallel(some_rows, &job, rows / rows_at_once + (rows % rows_at_once != 0), ht_resolve_threads(threads));
+}

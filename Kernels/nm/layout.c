@@ -33,7 +33,7 @@ static void choose_index(ht_nm_layout *l) {
 }
 
 ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_nm_layout *l) {
-    if (n < 1 || n > m || m > 64) return HT_ERROR_PATTERN;
+    if (!ht_nm_is_pattern(n, m)) return HT_ERROR_PATTERN;
     *l = (ht_nm_layout){.rows = rows, .columns = columns, .n = n, .m = m};
     choose_index(l);
     l->blocks = ht_ceil_div(columns, l->block_columns);

@@ -33,6 +33,8 @@ typedef struct ht_nm_layout {
     size_t bytes;                // the blob
 } ht_nm_layout;
 
+static inline bool ht_nm_is_pattern(size_t n, size_t m) { return 1 <= n && n <= m && m <= 64; }
+
 /// Works the layout out. Errors: PATTERN, OVERFLOW.
 ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_nm_layout *layout);
 

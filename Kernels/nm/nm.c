@@ -40,7 +40,10 @@ ht_status ht_nm_gemm_f32_scratch_size(size_t t, size_t o, size_t k, size_t n, si
     size_t each;
     if (!status) status = ht_nm_panels_scratch(&layout, t, &each);
     if (status) return status;
-    return ht_mul(each, (size_t)threads, size) ? HT_OK : HT_ERROR_OVERFLOW;
+    // Y is cut along rows or along columns, see choose_pieces.
+    size_t rows = ht_ceil_div(t, strip), columns = ht_ceil_div(o, strip);
+    size_t pieces = ht_min((size_t)threads, rows > columns ? rows : columns);
+    return ht_mul(each, pieces, size) ? HT_OK : HT_ERROR_OVERFLOW;
 }
 
 // A product cut into rows x columns pieces of Y.
