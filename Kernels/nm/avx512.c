@@ -15,8 +15,14 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
-// How far ahead of a panel kernel weights are fetched into L1.
-enum { prefetch_bytes = 2048 };
+// How far ahead of a panel kernel weights are fetched: into L2 and from there into L1. In one stage the misses to
+// memory hold the buffers that the misses of panel and sums to L2 need too: 5 to 8 % slower.
+enum { l2_ahead = 8192, l1_ahead = 1024, index_ahead = 256 };
+
+HT_INLINE void ht_prefetch_weights(const float *values) {
+    _mm_prefetch((const char *)values + l2_ahead, _MM_HINT_T1);
+    _mm_prefetch((const char *)values + l1_ahead, _MM_HINT_T0);
+}
 
 // How far a panel kernel has come.
 typedef struct ht_panel_cursor {

@@ -50,18 +50,18 @@
         ROW(q, slot, 3);                                                                           \
     }
 
-#define STEP(step)                                                                                              \
-    do {                                                                                                        \
-        __m512 weights[QUADS];                                                                                  \
-        HT_UNROLL                                                                                               \
-        for (int q = 0; q < quads; q++) {                                                                       \
-            weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16);                                \
-            _mm_prefetch((const char *)(values + q * quad_values + (step) * 16) + prefetch_bytes, _MM_HINT_T0); \
-        }                                                                                                       \
-        SLOT_OF((step) * 4)                                                                                     \
-        SLOT_OF((step) * 4 + 1)                                                                                 \
-        SLOT_OF((step) * 4 + 2)                                                                                 \
-        SLOT_OF((step) * 4 + 3)                                                                                 \
+#define STEP(step)                                                               \
+    do {                                                                         \
+        __m512 weights[QUADS];                                                   \
+        HT_UNROLL                                                                \
+        for (int q = 0; q < quads; q++) {                                        \
+            weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16); \
+            ht_prefetch_weights(values + q * quad_values + (step) * 16);         \
+        }                                                                        \
+        SLOT_OF((step) * 4)                                                      \
+        SLOT_OF((step) * 4 + 1)                                                  \
+        SLOT_OF((step) * 4 + 2)                                                  \
+        SLOT_OF((step) * 4 + 3)                                                  \
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them. `rest` steps follow the last whole unit.
@@ -92,7 +92,7 @@ HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at
             HT_UNROLL
             for (int q = 0; q < quads; q++) {
                 ht_load_words(next[q], indices + q * quad_words);
-                _mm_prefetch((const char *)(indices + q * quad_words) + prefetch_bytes / 8, _MM_HINT_T0);
+                _mm_prefetch((const char *)(indices + q * quad_words) + index_ahead, _MM_HINT_T0);
             }
             STEP(0);
 #if BITS <= 4

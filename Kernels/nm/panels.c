@@ -3,12 +3,26 @@
 
 #include <string.h>
 
-enum { output_capacity = HT_NM_PANEL_OUTPUTS + HT_NM_STRIP };
+// What is worked on at once: rows of X and columns of Y, whose sums (245 KB) stay in L2.
+typedef struct blocking {
+    size_t rows, outputs;
+} blocking;
+
+enum { most_rows = 256 };
+
+// More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
+// memory.
+static blocking choose_blocking(const ht_nm_layout *l) {
+    return l->bytes > (size_t)24 << 20 ? (blocking){most_rows, 240} : (blocking){128, 480};
+}
+
+// Columns of Y that there is room for, as the last strip may reach behind the last.
+static size_t output_capacity(const ht_nm_layout *l) { return choose_blocking(l).outputs + HT_NM_STRIP; }
 
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
-    size_t rows = ht_round_up(ht_min(t, HT_NM_PANEL_ROWS), HT_NM_STRIP), columns;
+    size_t rows = ht_round_up(ht_min(t, choose_blocking(l).rows), HT_NM_STRIP), columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    if (!ht_add(columns, output_capacity, bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes))
+    if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes))
         return HT_ERROR_OVERFLOW;
     return HT_OK;
 }
@@ -84,7 +98,7 @@ static void add_block(const job *j, const panel *p, size_t b, size_t base, size_
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
         .slots = ht_nm_block_slots(j->l, b),
         .panel = j->x + p->row * padded_columns(j) + block_start(j, b) * width,
-        .sums = j->sums + p->row * output_capacity + (o - base) * width,
+        .sums = j->sums + p->row * output_capacity(j->l) + (o - base) * width,
         .first = b == 0,
     };
     p->shape->kernel[j->code](&args);
@@ -95,21 +109,22 @@ static void finish(const job *j, const panel *p, size_t base, size_t end) {
     for (size_t o = base; o < end; o += HT_NM_STRIP) {
         size_t stop = ht_min(end, o + HT_NM_STRIP);
         add_block(j, p, j->l->blocks - 1, base, o, stop);
-        j->vectors->store(j->sums + p->row * output_capacity + (o - base) * p->shape->width, p->shape->width, p->rows,
-                          stop - o, y_row(j, j->t + p->row) + o, j->task->y_stride, bias_at(j, o), relu(j));
+        j->vectors->store(j->sums + p->row * output_capacity(j->l) + (o - base) * p->shape->width, p->shape->width,
+                          p->rows, stop - o, y_row(j, j->t + p->row) + o, j->task->y_stride, bias_at(j, o), relu(j));
     }
 }
 
 static void run_panels(const job *j) {
-    panel panels[HT_NM_PANEL_ROWS / 8];
+    panel panels[most_rows / 8];
     size_t count = 0;
     for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
         const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
         panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
         pack_panel(j, &panels[count]);
     }
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_PANEL_OUTPUTS) {
-        size_t end = ht_min(j->task->o_end, o + HT_NM_PANEL_OUTPUTS);
+    size_t outputs = choose_blocking(j->l).outputs;
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
+        size_t end = ht_min(j->task->o_end, o + outputs);
         for (size_t b = 0; b + 1 < j->l->blocks; b++)
             for (size_t i = 0; i < count; i++) add_block(j, &panels[i], b, o, o, end);
         for (size_t i = 0; i < count; i++) finish(j, &panels[i], o, end);
@@ -147,7 +162,7 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
 static void run_strip_pass(const job *j, size_t row, size_t rows) {
     size_t log2_rows = rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0, pass_rows = (size_t)1 << log2_rows;
-    size_t outputs = output_capacity * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
+    size_t outputs = output_capacity(j->l) * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
         size_t end = ht_min(j->task->o_end, o + outputs);
         for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, row, log2_rows);
@@ -183,7 +198,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task) {
     }
     job j = {.task = task, .vectors = v, .l = l, .code = code_of(l)};
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
-        j.rows = ht_min(HT_NM_PANEL_ROWS, task->t_end - j.t);
+        j.rows = ht_min(choose_blocking(l).rows, task->t_end - j.t);
         j.x = task->scratch;
         j.sums = j.x + ht_round_up(j.rows, HT_NM_STRIP) * padded_columns(&j);
         if (j.rows <= v->strip_rows[j.code])

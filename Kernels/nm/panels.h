@@ -13,10 +13,9 @@
 #include "kernels.h"
 
 enum {
-    HT_NM_PANEL_ROWS = 128,  // of X that are worked on at once: their sums for HT_NM_PANEL_OUTPUTS columns stay in L2
-    HT_NM_PANEL_OUTPUTS = 480,
-    HT_NM_STRIP = 16,  // rows of W
-    HT_NM_STRIP_ROWS = 8  // of X that one pass over a strip takes at most
+    HT_NM_STRIP = 16,      // rows of W
+    HT_NM_STRIP_ROWS = 8,  // of X that one pass over a strip takes at most
+    HT_NM_PANEL_ROWS = 128 // of X that make a thread worth waking
 };
 
 /// Adds the slots of a block to the sums of some quads for all rows of X in a panel.
