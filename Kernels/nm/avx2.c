@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product in AVX2: kernels for every index code, and the transpositions of X and Y.
 #include "core/simd.h"
+#include "index_code.h"
 #include "panels.h"
 
 #if defined(__x86_64__)

@@ -5,33 +5,20 @@
 //
 // As in avx512_panel.h one slot of one row is VECTORS x (panel load + FMA), two a cycle at most; the rest hides in
 // other issue slots. 4 rows x 3 vectors are 12 sums, which leaves 4 registers for weights: more vectors would spill.
-#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
-#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
-#define NAME(stem) CONCAT(stem, BITS, SLOTS, VECTORS)
-
 #define LINE (VECTORS * 32)                              // bytes of a panel column
-#define UNIT (32 / BITS)                                 // slots of an index word
-#define WINDOW (1 << BITS)                               // columns
-#if SLOTS
-#define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)   // where the window of a unit's slot begins
-#define UNIT_COLUMNS (UNIT / SLOTS * WINDOW)
-#else
-#define SLOT_WINDOW(slot) 0
-#define UNIT_COLUMNS 0
-#endif
 
 // The index that begins at bit `at` of a word, as a byte offset: rotated to a multiple of 32, times VECTORS.
 #define OFFSET(word, at) \
     (((uint32_t)HT_ROTATE_RIGHT(word, ((at) + 59) % 64) & (uint32_t)(WINDOW - 1) * 32) * (size_t)VECTORS)
 
-#define ROW(slot, row)                                                                                         \
-    do {                                                                                                       \
-        __m256 weight = _mm256_permute_ps(splat, (row) * 0x55);                                                \
-        const char *line =                                                                                     \
-            panel + SLOT_WINDOW(slot) + OFFSET(words[(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS);       \
-        HT_UNROLL                                                                                              \
-        for (int v = 0; v < VECTORS; v++)                                                                      \
-            sums[row][v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)line + v * 8), weight, sums[row][v]); \
+#define ROW(slot, row)                                                                                          \
+    do {                                                                                                        \
+        __m256 weight = _mm256_permute_ps(splat, (row) * 0x55);                                                 \
+        const char *line =                                                                                      \
+            panel + SLOT_COLUMN(slot) * LINE + OFFSET(words[(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
+        HT_UNROLL                                                                                               \
+        for (int v = 0; v < VECTORS; v++)                                                                       \
+            sums[row][v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)line + v * 8), weight, sums[row][v]);  \
     } while (0)
 
 #define SLOT_OF(slot)                                                                                  \
@@ -52,7 +39,7 @@
         SLOT_OF((step) * 4 + 3);                                                          \
     } while (0)
 
-static void NAME(panel)(const ht_nm_panel_args *a) {
+static void NAME(panel, VECTORS)(const ht_nm_panel_args *a) {
     const size_t units = a->slots / UNIT, rest = a->slots % UNIT / HT_NM_STEP;
     const float *values = a->values;
     const uint32_t *indices = a->indices;
@@ -98,14 +85,7 @@ static void NAME(panel)(const ht_nm_panel_args *a) {
     }
 }
 
-#undef CONCAT_
-#undef CONCAT
-#undef NAME
 #undef LINE
-#undef UNIT
-#undef WINDOW
-#undef SLOT_WINDOW
-#undef UNIT_COLUMNS
 #undef OFFSET
 #undef ROW
 #undef SLOT_OF

@@ -5,11 +5,6 @@
 //
 // As in avx512_strip.h, with the 16 rows of a strip in two vectors. An index of 4 bits needs two shuffles and a blend
 // for each pick, so more than a few rows of X are left to the panels.
-#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
-#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
-#define NAME(stem) CONCAT(stem, BITS, SLOTS, ROWS)
-#define UNIT (32 / BITS)
-#define WINDOW (1 << BITS)
 
 #if BITS == 2
 #define PICK(x, index) _mm256_permutevar_ps(_mm256_broadcast_ps((const __m128 *)(x)), index)
@@ -18,14 +13,13 @@
 #endif
 
 // One slot of the rows of two quads, from the vectors of both that hold it.
-#define HALF(slot, half, first, second, lanes)                                                                   \
-    do {                                                                                                         \
-        __m256 weight = _mm256_permute2f128_ps(first, second, lanes);                                            \
-        __m256i index = _mm256_srli_epi32(words[half], (slot) % UNIT * BITS);                                    \
-        HT_UNROLL                                                                                                \
-        for (int r = 0; r < ROWS; r++)                                                                           \
-            sums[half][r] =                                                                                      \
-                _mm256_fmadd_ps(weight, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[half][r]); \
+#define HALF(slot, half, first, second, lanes)                                                                         \
+    do {                                                                                                               \
+        __m256 weight = _mm256_permute2f128_ps(first, second, lanes);                                                  \
+        __m256i index = _mm256_srli_epi32(words[half], (slot) % UNIT * BITS);                                          \
+        HT_UNROLL                                                                                                      \
+        for (int r = 0; r < ROWS; r++)                                                                                 \
+            sums[half][r] = _mm256_fmadd_ps(weight, PICK(x + r * x_stride + SLOT_COLUMN(slot), index), sums[half][r]); \
     } while (0)
 
 #define TWO_SLOTS(slot)                                                                                  \
@@ -47,7 +41,7 @@
     } while (0)
 
 // `present` quads of the strip exist; the others repeat its first, and nobody looks at their sums.
-HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip, const size_t slots, const size_t present) {
+HT_INLINE void NAME(strip_of, ROWS)(const ht_nm_strip_args *a, size_t strip, const size_t slots, const size_t present) {
     const size_t units = slots / UNIT, rest = slots % UNIT / HT_NM_STEP, x_stride = a->x_stride;
     const size_t quad_values = slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
     const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
@@ -72,7 +66,7 @@ HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip, const siz
 #endif
         indices += HT_NM_QUAD;
         values += UNIT * HT_NM_QUAD;
-        x += UNIT / SLOTS * WINDOW;
+        x += UNIT_COLUMNS;
     }
     if (rest > 0) {
         ht_strip_words(words, indices, quad, quad_words);
@@ -87,22 +81,16 @@ HT_INLINE void NAME(strip_of)(const ht_nm_strip_args *a, size_t strip, const siz
     for (int r = 0; r < ROWS; r++) _mm256_store_ps(out + r * 16 + half * 8, sums[half][r]);
 }
 
-static void NAME(strip)(const ht_nm_strip_args *a) {
+static void NAME(strip, ROWS)(const ht_nm_strip_args *a) {
     // A full block's slots as a constant turn the distances between quads into displacements.
-    const size_t full = (SLOTS * 2 >= WINDOW ? 128 : 256) / WINDOW * SLOTS;
     for (size_t strip = 0; strip < a->quads / 4; strip++)
-        if (a->slots == full)
-            NAME(strip_of)(a, strip, full, 4);
+        if (a->slots == FULL_SLOTS)
+            NAME(strip_of, ROWS)(a, strip, FULL_SLOTS, 4);
         else
-            NAME(strip_of)(a, strip, a->slots, 4);
-    if (a->quads % 4) NAME(strip_of)(a, a->quads / 4, a->slots, a->quads % 4);
+            NAME(strip_of, ROWS)(a, strip, a->slots, 4);
+    if (a->quads % 4) NAME(strip_of, ROWS)(a, a->quads / 4, a->slots, a->quads % 4);
 }
 
-#undef CONCAT_
-#undef CONCAT
-#undef NAME
-#undef UNIT
-#undef WINDOW
 #undef PICK
 #undef HALF
 #undef TWO_SLOTS

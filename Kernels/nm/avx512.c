@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product in AVX-512: kernels for every index code, and the transpositions of X and Y.
 #include "core/simd.h"
+#include "index_code.h"
 #include "panels.h"
 
 #if defined(__x86_64__)
@@ -122,33 +123,38 @@ static void pack_panel(const float *x, size_t x_stride, size_t rows, size_t colu
         }
 }
 
+typedef struct epilogue {
+    __m512 bias, least;
+    __mmask16 in;
+} epilogue;
+
+HT_INLINE epilogue make_epilogue(size_t columns, const float *bias, bool relu) {
+    __mmask16 in = first_lanes(columns);
+    return (epilogue){bias ? _mm512_maskz_loadu_ps(in, bias) : _mm512_setzero_ps(),
+                      _mm512_set1_ps(relu ? 0 : -INFINITY), in};
+}
+
+// max returns its second operand when one is a NaN or both are zero: NaN and -0 stay.
+HT_INLINE void finish(const epilogue *e, __m512 sum, float *y) {
+    _mm512_mask_storeu_ps(y, e->in, _mm512_max_ps(e->least, _mm512_add_ps(sum, e->bias)));
+}
+
 static void store_strip(const float *sums, size_t width, size_t rows, size_t columns, float *y, size_t y_stride,
                         const float *bias, bool relu) {
-    const __mmask16 in = first_lanes(columns);
-    const __m512 add = bias ? _mm512_maskz_loadu_ps(in, bias) : _mm512_setzero_ps();
-    const __m512 least = _mm512_set1_ps(relu ? 0 : -INFINITY);
+    const epilogue e = make_epilogue(columns, bias, relu);
     for (size_t t = 0; t < rows; t += 16) {
         __m512 tile[16];
         HT_UNROLL
         for (size_t i = 0; i < 16; i++) tile[i] = _mm512_load_ps(sums + i * width + t);
         transpose_16x16(tile);
-        for (size_t i = 0; i < 16 && t + i < rows; i++) {
-            // max returns its second operand when one is a NaN or both are zero: NaN and -0 stay.
-            __m512 result = _mm512_max_ps(least, _mm512_add_ps(tile[i], add));
-            _mm512_mask_storeu_ps((float *)((char *)y + (t + i) * y_stride), in, result);
-        }
+        for (size_t i = 0; i < 16 && t + i < rows; i++) finish(&e, tile[i], (float *)((char *)y + (t + i) * y_stride));
     }
 }
 
 static void store_strip_rows(const float *sums, size_t rows, size_t columns, float *y, size_t y_stride,
                              const float *bias, bool relu) {
-    const __mmask16 in = first_lanes(columns);
-    const __m512 add = bias ? _mm512_maskz_loadu_ps(in, bias) : _mm512_setzero_ps();
-    const __m512 least = _mm512_set1_ps(relu ? 0 : -INFINITY);
-    for (size_t r = 0; r < rows; r++) {
-        __m512 result = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + r * 16), add));
-        _mm512_mask_storeu_ps((float *)((char *)y + r * y_stride), in, result);
-    }
+    const epilogue e = make_epilogue(columns, bias, relu);
+    for (size_t r = 0; r < rows; r++) finish(&e, _mm512_load_ps(sums + r * 16), (float *)((char *)y + r * y_stride));
 }
 
 static const ht_nm_panel_shape shapes[] = {

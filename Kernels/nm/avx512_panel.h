@@ -9,35 +9,22 @@
 //   - weights: one load brings 4 slots x 4 rows; an immediate shuffle splats a slot, another one a row (any port).
 //   - indices: one 64-bit load brings the indices of 2 rows; rotate and mask make one a byte offset into the panel. The
 //     words of the next unit are fetched a unit ahead, so that no panel load waits for an index load.
-#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
-#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
-#define NAME(stem) CONCAT(stem, BITS, SLOTS, VECTORS)
-
 #define LINE (VECTORS * 64)  // bytes of a panel column
-#define UNIT (32 / BITS)  // slots of an index word
-#define WINDOW (1 << BITS)  // columns
 #define INDEX_MASK ((uint32_t)(WINDOW - 1) * LINE)
-#if SLOTS
-#define SLOT_WINDOW(slot) ((slot) / SLOTS * WINDOW * LINE)  // where the window of a unit's slot begins
-#define UNIT_COLUMNS (UNIT / SLOTS * WINDOW)
-#else
-#define SLOT_WINDOW(slot) 0
-#define UNIT_COLUMNS 0
-#endif
 
 // The index that begins at bit `at` of a word, as a byte offset. LINE is 64, 128 or 256: a shift by 6, 7 or 8.
 #define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
 #define OFFSET(word, at) ((uint32_t)HT_ROTATE_RIGHT(word, ((at) - LINE_SHIFT + 64) % 64) & INDEX_MASK)
 
-#define ROW(q, slot, row)                                                                                        \
-    do {                                                                                                         \
-        __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                  \
-        const char *line =                                                                                       \
-            panel + SLOT_WINDOW(slot) + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS);      \
-        HT_UNROLL                                                                                                \
-        for (int v = 0; v < VECTORS; v++)                                                                        \
-            sums[(q) * 4 + (row)][v] =                                                                           \
-                _mm512_fmadd_ps(_mm512_load_ps((const float *)line + v * 16), weight, sums[(q) * 4 + (row)][v]); \
+#define ROW(q, slot, row)                                                                                          \
+    do {                                                                                                           \
+        __m512 weight = _mm512_permute_ps(splat, (row) * 0x55);                                                    \
+        const char *line =                                                                                         \
+            panel + SLOT_COLUMN(slot) * LINE + OFFSET(words[q][(row) / 2], (row) % 2 * 32 + (slot) % UNIT * BITS); \
+        HT_UNROLL                                                                                                  \
+        for (int v = 0; v < VECTORS; v++)                                                                          \
+            sums[(q) * 4 + (row)][v] =                                                                             \
+                _mm512_fmadd_ps(_mm512_load_ps((const float *)line + v * 16), weight, sums[(q) * 4 + (row)][v]);   \
     } while (0)
 
 #define SLOT_OF(slot)                                                                              \
@@ -65,8 +52,8 @@
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them. `rest` steps follow the last whole unit.
-HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at, size_t groups, const int quads,
-                                  const size_t rest) {
+HT_INLINE void NAME(panel_groups, VECTORS)(const ht_nm_panel_args *a, ht_panel_cursor *at, size_t groups,
+                                           const int quads, const size_t rest) {
     const size_t units = a->slots / UNIT;
     const size_t quad_values = a->slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
     const size_t last = ht_hidden(units + (rest != 0) - 1);
@@ -127,36 +114,29 @@ HT_INLINE void NAME(panel_groups)(const ht_nm_panel_args *a, ht_panel_cursor *at
     }
 }
 
-HT_INLINE void NAME(panel_all)(const ht_nm_panel_args *a, const size_t rest) {
+HT_INLINE void NAME(panel_all, VECTORS)(const ht_nm_panel_args *a, const size_t rest) {
     ht_panel_cursor at = {a->values, a->indices, a->sums};
-    NAME(panel_groups)(a, &at, a->quads / QUADS, QUADS, rest);
+    NAME(panel_groups, VECTORS)(a, &at, a->quads / QUADS, QUADS, rest);
 #if QUADS > 1
-    NAME(panel_groups)(a, &at, a->quads % QUADS, 1, rest);
+    NAME(panel_groups, VECTORS)(a, &at, a->quads % QUADS, 1, rest);
 #endif
 }
 
 // Apart from the full blocks', so that their loop stays tight.
-static __attribute__((noinline)) void NAME(panel_last)(const ht_nm_panel_args *a, size_t rest) {
-    NAME(panel_all)(a, rest);
+static __attribute__((noinline)) void NAME(panel_last, VECTORS)(const ht_nm_panel_args *a, size_t rest) {
+    NAME(panel_all, VECTORS)(a, rest);
 }
 
-static void NAME(panel)(const ht_nm_panel_args *a) {
+static void NAME(panel, VECTORS)(const ht_nm_panel_args *a) {
     const size_t rest = a->slots % UNIT / HT_NM_STEP;
     if (rest)
-        NAME(panel_last)(a, rest);
+        NAME(panel_last, VECTORS)(a, rest);
     else
-        NAME(panel_all)(a, 0);
+        NAME(panel_all, VECTORS)(a, 0);
 }
 
-#undef CONCAT_
-#undef CONCAT
-#undef NAME
 #undef LINE
-#undef UNIT
-#undef WINDOW
 #undef INDEX_MASK
-#undef SLOT_WINDOW
-#undef UNIT_COLUMNS
 #undef LINE_SHIFT
 #undef OFFSET
 #undef ROW

@@ -9,11 +9,6 @@
 // loads, 8 lane shuffles, 4 picks and 4 FMAs of a step (256 bytes of weights) take ~5 cycles, faster than L3 delivers
 // them. For more rows pick and FMA share the two ports of the variable shuffles: 1.33 to 1.5 FMAs a cycle of the
 // peak's 2. Weights are fetched one group of strips ahead, since a group's quads lie one behind the other.
-#define CONCAT_(a, b, c, d) a##_##b##_##c##_##d
-#define CONCAT(a, b, c, d) CONCAT_(a, b, c, d)
-#define NAME(stem) CONCAT(stem, BITS, SLOTS, ROWS)
-#define UNIT (32 / BITS)
-#define WINDOW (1 << BITS)
 
 #if BITS == 2
 #define PICK(x, index) _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(x)), index)
@@ -21,12 +16,12 @@
 #define PICK(x, index) _mm512_permutexvar_ps(index, _mm512_loadu_ps(x))
 #endif
 
-#define SLOT_OF(slot, vector)                                                                                          \
-    do {                                                                                                               \
-        __m512i index = _mm512_srli_epi32(words[u], (slot) % UNIT * BITS);                                             \
-        HT_UNROLL                                                                                                      \
-        for (int r = 0; r < ROWS; r++)                                                                                 \
-            sums[u][r] = _mm512_fmadd_ps(vector, PICK(x + r * x_stride + (slot) / SLOTS * WINDOW, index), sums[u][r]); \
+#define SLOT_OF(slot, vector)                                                                                    \
+    do {                                                                                                         \
+        __m512i index = _mm512_srli_epi32(words[u], (slot) % UNIT * BITS);                                       \
+        HT_UNROLL                                                                                                \
+        for (int r = 0; r < ROWS; r++)                                                                           \
+            sums[u][r] = _mm512_fmadd_ps(vector, PICK(x + r * x_stride + SLOT_COLUMN(slot), index), sums[u][r]); \
     } while (0)
 
 // Four loads bring 4 slots of the 4 quads; transposing their 128-bit lanes makes them 4 slots of 16 rows.
@@ -47,8 +42,8 @@
     }
 
 // `present` quads of the last strip exist; the others repeat its first, and nobody looks at their sums.
-HT_INLINE void NAME(strip_group)(const ht_nm_strip_args *a, size_t strip, const int strips, const size_t slots,
-                                 const size_t present) {
+HT_INLINE void NAME(strip_group, ROWS)(const ht_nm_strip_args *a, size_t strip, const int strips, const size_t slots,
+                                       const size_t present) {
     const size_t units = slots / UNIT, rest = slots % UNIT / HT_NM_STEP, x_stride = a->x_stride;
     const size_t quad_values = slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
     const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
@@ -74,7 +69,7 @@ HT_INLINE void NAME(strip_group)(const ht_nm_strip_args *a, size_t strip, const 
 #endif
         indices += HT_NM_QUAD;
         values += UNIT * HT_NM_QUAD;
-        x += UNIT / SLOTS * WINDOW;
+        x += UNIT_COLUMNS;
     }
     if (rest > 0) {
         HT_UNROLL
@@ -90,29 +85,23 @@ HT_INLINE void NAME(strip_group)(const ht_nm_strip_args *a, size_t strip, const 
     for (int r = 0; r < ROWS; r++) _mm512_store_ps(out + (u * ROWS + r) * 16, sums[u][r]);
 }
 
-HT_INLINE void NAME(strips_of)(const ht_nm_strip_args *a, const size_t slots) {
+HT_INLINE void NAME(strips_of, ROWS)(const ht_nm_strip_args *a, const size_t slots) {
     size_t strip = 0, whole = a->quads / 4;
-    for (; strip + STRIPS <= whole; strip += STRIPS) NAME(strip_group)(a, strip, STRIPS, slots, 4);
+    for (; strip + STRIPS <= whole; strip += STRIPS) NAME(strip_group, ROWS)(a, strip, STRIPS, slots, 4);
 #if STRIPS > 1
-    for (; strip < whole; strip++) NAME(strip_group)(a, strip, 1, slots, 4);
+    for (; strip < whole; strip++) NAME(strip_group, ROWS)(a, strip, 1, slots, 4);
 #endif
 }
 
-static void NAME(strip)(const ht_nm_strip_args *a) {
+static void NAME(strip, ROWS)(const ht_nm_strip_args *a) {
     // A full block's slots as a constant turn the distances between quads into displacements.
-    const size_t full = (SLOTS * 2 >= WINDOW ? 128 : 256) / WINDOW * SLOTS;
-    if (a->slots == full)
-        NAME(strips_of)(a, full);
+    if (a->slots == FULL_SLOTS)
+        NAME(strips_of, ROWS)(a, FULL_SLOTS);
     else
-        NAME(strips_of)(a, a->slots);
-    if (a->quads % 4) NAME(strip_group)(a, a->quads / 4, 1, a->slots, a->quads % 4);
+        NAME(strips_of, ROWS)(a, a->slots);
+    if (a->quads % 4) NAME(strip_group, ROWS)(a, a->quads / 4, 1, a->slots, a->quads % 4);
 }
 
-#undef CONCAT_
-#undef CONCAT
-#undef NAME
-#undef UNIT
-#undef WINDOW
 #undef PICK
 #undef SLOT_OF
 #undef STEP

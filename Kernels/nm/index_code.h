@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows from an index code. Macros are expanded where they are used, so these hold for the BITS and SLOTS (0:
+// the window is the block) of the template at hand, and its LINE, the bytes of a panel column.
+#ifndef HT_NM_INDEX_CODE_H
+#define HT_NM_INDEX_CODE_H
+
+#define UNIT (32 / BITS)                // slots of an index word
+#define WINDOW (1 << BITS)              // columns
+#define WINDOWS(slots) (SLOTS ? (slots) / (SLOTS + !SLOTS) : 0)
+#define UNIT_COLUMNS (WINDOWS(UNIT) * WINDOW)
+#define SLOT_COLUMN(slot) (WINDOWS(slot) * WINDOW)      // where the window of a unit's slot begins
+#define FULL_SLOTS ((SLOTS * 2 >= WINDOW ? 128 : 256) / WINDOW * SLOTS)  // of a row in a full block
+
+// A kernel's name: its stem, the code, and the panel's vectors or the strip's rows of X.
+#define NAME(stem, size) NAME_OF(stem, BITS, SLOTS, size)
+#define NAME_OF(stem, bits, slots, size) NAME_WITH(stem, bits, slots, size)
+#define NAME_WITH(stem, bits, slots, size) stem##_##bits##_##slots##_##size
+
+#endif
