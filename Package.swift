@@ -10,7 +10,7 @@ let package = Package(
         .executable(name: "halftone", targets: ["halftone"]),
     ],
     dependencies: [
-        // Only the tool needs it; packages that use the libraries do not fetch it.
+        // Only the tool needs it: it is fetched with this package, but not built for those that use the libraries.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
     targets: [
