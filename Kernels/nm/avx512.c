@@ -52,31 +52,24 @@ HT_INLINE __m512 ht_opaque(__m512 v) {
 
 #define BITS 2
 #define SLOTS 1
-#define WIDE 0
 #include "avx512_code.h"
 #define BITS 2
 #define SLOTS 2
-#define WIDE 1
 #include "avx512_code.h"
 #define BITS 4
 #define SLOTS 1
-#define WIDE 0
 #include "avx512_code.h"
 #define BITS 4
 #define SLOTS 2
-#define WIDE 0
 #include "avx512_code.h"
 #define BITS 4
 #define SLOTS 4
-#define WIDE 0
 #include "avx512_code.h"
 #define BITS 4
 #define SLOTS 8
-#define WIDE 1
 #include "avx512_code.h"
 #define BITS 8
 #define SLOTS 0
-#define WIDE 0
 #include "avx512_code.h"
 
 // Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.

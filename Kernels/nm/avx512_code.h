@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All kernels of one index code (BITS, SLOTS), see avx512_panel.h and avx512_strip.h.
-#if WIDE
+#if SLOTS * 2 >= WINDOW  // density 1/2: blocks of 128 columns leave room for panels of 64 rows of X
 #define VECTORS 4
 #define QUADS 1
 #include "avx512_panel.h"
@@ -29,4 +29,3 @@
 
 #undef BITS
 #undef SLOTS
-#undef WIDE

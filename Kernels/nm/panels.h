@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops round the vector kernels, shared by every ISA. README.md explains both designs and their bounds.
 //
-//   panels: rows of X in the lanes. X is transposed into panels of a block's columns, which stay in L1; each slot is
-//   one
-//           broadcast weight times one panel line, so pruned weights cost nothing. For many rows of X.
-//   strips: 16 rows of W in the lanes. The X value of each lane is picked by a shuffle with the packed index; the
-//   weights
-//           stream past once. For few rows of X.
+// - Panels: rows of X in the lanes. X is transposed into panels of a block's columns, which stay in L1; each slot is
+// one
+//   broadcast weight times one panel line, so pruned weights cost nothing. For many rows of X.
+// - Strips: 16 rows of W in the lanes. The X value of each lane is picked by a shuffle with the packed index; the
+// weights
+//   stream past once. For few rows of X.
 #ifndef HT_NM_PANELS_H
 #define HT_NM_PANELS_H
 
@@ -15,7 +15,7 @@
 enum {
     HT_NM_STRIP = 16,      // rows of W
     HT_NM_STRIP_ROWS = 8,  // of X that one pass over a strip takes at most
-    HT_NM_PANEL_ROWS = 128 // of X that make a thread worth waking
+    HT_NM_PANEL_ROWS = 128  // of X that keep a thread busy: fewer are split by columns of Y instead
 };
 
 /// Adds the slots of a block to the sums of some quads for all rows of X in a panel.
