@@ -2,11 +2,9 @@
 // The loops round the vector kernels, shared by every ISA. README.md explains both designs and their bounds.
 //
 // - Panels: rows of X in the lanes. X is transposed into panels of a block's columns, which stay in L1; each slot is
-// one
-//   broadcast weight times one panel line, so pruned weights cost nothing. For many rows of X.
+//   one broadcast weight times one panel line, so pruned weights cost nothing. For many rows of X.
 // - Strips: 16 rows of W in the lanes. The X value of each lane is picked by a shuffle with the packed index; the
-// weights
-//   stream past once. For few rows of X.
+//   weights stream past once. For few rows of X.
 #ifndef HT_NM_PANELS_H
 #define HT_NM_PANELS_H
 
