@@ -29,32 +29,34 @@ static bool runs(ht_isa isa) {
     }
 }
 
-// A bit for each word of feature_words that this CPU has.
-static unsigned feature_bits(void) {
-    __builtin_cpu_init();
-    return (unsigned)HT_CPU_HAS("avx2") << 0 | (unsigned)HT_CPU_HAS("fma") << 1 | (unsigned)HT_CPU_HAS("avx512f") << 2 |
-           (unsigned)HT_CPU_HAS("avx512bw") << 3 | (unsigned)HT_CPU_HAS("avx512dq") << 4 |
-           (unsigned)HT_CPU_HAS("avx512vl") << 5 | (unsigned)HT_CPU_HAS("avx512vnni") << 6 |
-           (unsigned)HT_CPU_HAS("avx512vpopcntdq") << 7 | (unsigned)HT_CPU_HAS("avx512bf16") << 8;
+static void append(char *text, const char *word, bool has) {
+    if (!has) return;
+    if (text[0]) strcat(text, " ");
+    strcat(text, word);
 }
 
-static const char *const feature_words[] = {"avx2",     "fma",        "avx512f",         "avx512bw",  "avx512dq",
-                                            "avx512vl", "avx512vnni", "avx512vpopcntdq", "avx512bf16"};
+static void append_features(char *text) {
+#define APPEND(word) append(text, word, HT_CPU_HAS(word))
+    __builtin_cpu_init();
+    APPEND("avx2");
+    APPEND("fma");
+    APPEND("avx512f");
+    APPEND("avx512bw");
+    APPEND("avx512dq");
+    APPEND("avx512vl");
+    APPEND("avx512vnni");
+    APPEND("avx512vpopcntdq");
+    APPEND("avx512bf16");
+}
 #else
 static bool runs(ht_isa isa) { return isa == HT_ISA_REF; }
-static unsigned feature_bits(void) { return 0; }
-static const char *const feature_words[] = {""};
+static void append_features(char *text) { (void)text; }
 #endif
 
 const char *ht_cpu_features(void) {
     static _Thread_local char text[128];  // a thread's own, so that no lock is needed
     text[0] = 0;
-    unsigned bits = feature_bits();
-    for (size_t i = 0; i < sizeof feature_words / sizeof *feature_words; i++)
-        if (bits >> i & 1) {
-            if (text[0]) strcat(text, " ");
-            strcat(text, feature_words[i]);
-        }
+    append_features(text);
     return text;
 }
 

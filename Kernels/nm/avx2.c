@@ -43,27 +43,8 @@ HT_INLINE __m256 ht_opaque(__m256 v) {
     return v;
 }
 
-#define BITS 2
-#define SLOTS 1
-#include "avx2_code.h"
-#define BITS 2
-#define SLOTS 2
-#include "avx2_code.h"
-#define BITS 4
-#define SLOTS 1
-#include "avx2_code.h"
-#define BITS 4
-#define SLOTS 2
-#include "avx2_code.h"
-#define BITS 4
-#define SLOTS 4
-#include "avx2_code.h"
-#define BITS 4
-#define SLOTS 8
-#include "avx2_code.h"
-#define BITS 8
-#define SLOTS 0
-#include "avx2_code.h"
+#define CODE_TEMPLATE "avx2_code.h"
+#include "each_code.h"
 
 // Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
 HT_INLINE void transpose_8x8(__m256 r[8]) {
@@ -148,8 +129,8 @@ static void store_strip_rows(const float *sums, size_t rows, size_t columns, flo
 }
 
 static const ht_nm_panel_shape shapes[] = {
-    {24, {panel_2_1_3, panel_2_2_3, panel_4_1_3, panel_4_2_3, panel_4_4_3, panel_4_8_3, panel_8_0_3}},
-    {8, {panel_2_1_1, panel_2_2_1, panel_4_1_1, panel_4_2_1, panel_4_4_1, panel_4_8_1, panel_8_0_1}},
+    {24, KERNELS(panel, 3)},
+    {8, KERNELS(panel, 1)},
 };
 
 static const ht_nm_vectors vectors = {
@@ -158,9 +139,7 @@ static const ht_nm_vectors vectors = {
     .pack = pack_panel,
     .store = store_strip,
     .store_rows = store_strip_rows,
-    .strips = {{strip_2_1_1, strip_2_2_1, strip_4_1_1, strip_4_2_1, strip_4_4_1, strip_4_8_1, NULL},
-               {strip_2_1_2, strip_2_2_2, strip_4_1_2, strip_4_2_2, strip_4_4_2, strip_4_8_2, NULL},
-               {strip_2_1_4, strip_2_2_4, strip_4_1_4, strip_4_2_4, strip_4_4_4, strip_4_8_4, NULL}},
+    .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4)},
     .strip_rows = {4, 4, 2, 2, 2, 2, 0},
 };
 

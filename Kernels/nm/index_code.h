@@ -16,4 +16,11 @@
 #define NAME_OF(stem, bits, slots, size) NAME_WITH(stem, bits, slots, size)
 #define NAME_WITH(stem, bits, slots, size) stem##_##bits##_##slots##_##size
 
+// The kernels of all codes, for a table.
+#define KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 8, 0, size)}
+#define STRIP_KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NULL}
+#define WINDOW_KERNELS(stem, size)                                                         \
+    NAME_WITH(stem, 2, 1, size), NAME_WITH(stem, 2, 2, size), NAME_WITH(stem, 4, 1, size), \
+        NAME_WITH(stem, 4, 2, size), NAME_WITH(stem, 4, 4, size), NAME_WITH(stem, 4, 8, size)
+
 #endif
