@@ -8,7 +8,6 @@
 enum { HT_BLOB_VERSION = 1 };
 
 typedef enum ht_blob_kind { HT_BLOB_NM = 1 } ht_blob_kind;
-typedef enum ht_dtype { HT_DTYPE_F32 = 1 } ht_dtype;
 
 typedef struct ht_blob_header {
     uint64_t magic;       // "HALFTONE" read as a little-endian number, so a big-endian machine refuses the blob
