@@ -22,7 +22,7 @@ void ht_blob_seal(ht_blob_header *header) {
     header->check = check_of(header);
 }
 
-ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_dtype dtype, ht_blob_header *header) {
+ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_blob_header *header) {
     if (!blob) return HT_ERROR_NULL;
     if (!ht_is_aligned(blob, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
     if (size < sizeof *header) return HT_ERROR_BLOB_TRUNCATED;
@@ -30,6 +30,6 @@ ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_dtyp
     if (header->magic != magic) return HT_ERROR_BLOB_FOREIGN;
     if (header->version != HT_BLOB_VERSION) return HT_ERROR_BLOB_VERSION;
     if (header->check != check_of(header) || header->reserved) return HT_ERROR_BLOB_CORRUPT;
-    if (header->kind != kind || header->dtype != dtype) return HT_ERROR_BLOB_FOREIGN;
+    if (header->kind != kind) return HT_ERROR_BLOB_FOREIGN;
     return header->bytes <= size ? HT_OK : HT_ERROR_BLOB_TRUNCATED;
 }

@@ -5,7 +5,7 @@
 
 #include "halftone/base.h"
 
-enum { HT_BLOB_VERSION = 1 };
+enum { HT_BLOB_VERSION = 2 };
 
 typedef enum ht_blob_kind { HT_BLOB_NM = 1 } ht_blob_kind;
 
@@ -14,12 +14,13 @@ typedef struct ht_blob_header {
     uint16_t version;     // of this header
     uint16_t kind;        // ht_blob_kind
     uint16_t layout;      // how the kind lays its body out
-    uint16_t dtype;       // of the values
+    uint16_t dtype;       // ht_dtype of the values
     uint32_t n, m;        // the pattern
     uint64_t rows;        // outputs
     uint64_t columns;     // inputs
     uint64_t bytes;       // the whole blob, this header included
-    uint64_t reserved;    // 0
+    uint32_t shared_rows; // rows that share a pattern
+    uint32_t reserved;    // 0
     uint64_t check;       // of the seven words before
 } ht_blob_header;
 
@@ -28,8 +29,8 @@ _Static_assert(sizeof(ht_blob_header) == 64, "the header is part of the file for
 /// Fills in magic, version, reserved and check.
 void ht_blob_seal(ht_blob_header *header);
 
-/// Copies the header out of `blob` after checking that it is a sealed one of this kind and dtype whose blob fits in
-/// `size` bytes. `blob` must be 64-byte aligned.
-ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_dtype dtype, ht_blob_header *header);
+/// Copies the header out of `blob` after checking that it is a sealed one of this kind whose blob fits in `size` bytes.
+/// `blob` must be 64-byte aligned.
+ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_blob_header *header);
 
 #endif

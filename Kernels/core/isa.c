@@ -8,23 +8,62 @@
 #include "nm/kernels.h"
 
 // Every dispatch table of the library. A new family adds its tables here.
-static const ht_entry *const tables[] = {ht_nm_gemm_f32_table};
+static const ht_entry *const tables[] = {ht_nm_gemm_f32_table, ht_nm_gemm_bf16_table, ht_nm_gemm_i8_table};
 
-static const char *const isa_names[] = {"auto", "ref", "avx2", "avx512"};
+static const char *const isa_names[] = {"auto",       "ref",        "avx2", "avx512",  "avxvnni", "avx512vnni",
+                                        "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16"};
 enum { isa_count = sizeof isa_names / sizeof *isa_names };
 
+// The ISA that another one adds to; they lead down to the reference.
+static ht_isa base_of(ht_isa isa) {
+    switch (isa) {
+    case HT_ISA_AVX512:
+    case HT_ISA_AVX_VNNI: return HT_ISA_AVX2;
+    case HT_ISA_AVX512_VNNI:
+    case HT_ISA_AVX512_BF16: return HT_ISA_AVX512;
+    case HT_ISA_NEON_I8MM: return HT_ISA_NEON_DOTPROD;
+    case HT_ISA_NEON_DOTPROD:
+    case HT_ISA_NEON_BF16: return HT_ISA_NEON;
+    default: return HT_ISA_REF;
+    }
+}
+
+// Whether `isa` is all of `part`.
+static bool includes(ht_isa isa, ht_isa part) {
+    while (isa != part && isa != HT_ISA_REF) isa = base_of(isa);
+    return isa == part;
+}
+
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 // __builtin_cpu_supports also asks whether the operating system saves the registers.
 #define HT_CPU_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+
+// Not every compiler's __builtin_cpu_supports knows these two; the registers they use are AVX's.
+static bool has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1;
+}
+
+static bool has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
 
 static bool runs(ht_isa isa) {
     __builtin_cpu_init();
     switch (isa) {
     case HT_ISA_REF: return true;
-    case HT_ISA_AVX2: return HT_CPU_HAS("avx2") && HT_CPU_HAS("fma") && HT_CPU_HAS("bmi2");
+    case HT_ISA_AVX2:
+        return HT_CPU_HAS("avx2") && HT_CPU_HAS("fma") && HT_CPU_HAS("bmi") && HT_CPU_HAS("bmi2") && has_f16c();
     case HT_ISA_AVX512:
         return runs(HT_ISA_AVX2) && HT_CPU_HAS("avx512f") && HT_CPU_HAS("avx512bw") && HT_CPU_HAS("avx512dq") &&
                HT_CPU_HAS("avx512vl");
+    case HT_ISA_AVX_VNNI: return runs(HT_ISA_AVX2) && has_avx_vnni();
+    case HT_ISA_AVX512_VNNI:
+        return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512vnni") && HT_CPU_HAS("avx512vbmi") && HT_CPU_HAS("avx512vbmi2");
+    case HT_ISA_AVX512_BF16: return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512bf16");
     default: return false;
     }
 }
@@ -44,6 +83,10 @@ static void append_features(char *text) {
     APPEND("avx512bw");
     APPEND("avx512dq");
     APPEND("avx512vl");
+    append(text, "f16c", has_f16c());
+    append(text, "avxvnni", has_avx_vnni());
+    APPEND("avx512vbmi");
+    APPEND("avx512vbmi2");
     APPEND("avx512vnni");
     APPEND("avx512vpopcntdq");
     APPEND("avx512bf16");
@@ -54,7 +97,7 @@ static void append_features(char *text) { (void)text; }
 #endif
 
 const char *ht_cpu_features(void) {
-    static _Thread_local char text[128];  // a thread's own, so that no lock is needed
+    static _Thread_local char text[256];  // a thread's own, so that no lock is needed
     text[0] = 0;
     append_features(text);
     return text;
@@ -75,8 +118,9 @@ ht_status ht_pick(const ht_entry *table, ht_isa isa, const ht_entry **entry) {
         if (named < 0) return HT_ERROR_ISA;
         isa = (ht_isa)named;
     }
+    if (isa != HT_ISA_AUTO && !runs(isa)) return HT_ERROR_ISA;
     for (; table->op; table++)
-        if ((isa == HT_ISA_AUTO || isa == table->isa) && runs(table->isa)) {
+        if (isa == HT_ISA_AUTO ? runs(table->isa) : includes(isa, table->isa)) {
             *entry = table;
             return HT_OK;
         }

@@ -15,7 +15,8 @@ typedef struct ht_entry {
     ht_fn kernel;
 } ht_entry;
 
-/// The first row of `table` that fits `isa`; for HT_ISA_AUTO what HALFTONE_ISA names, else the first that runs here.
+/// The first row of `table` that needs no more than `isa`; for HT_ISA_AUTO no more than HALFTONE_ISA names, else the
+/// first that runs here. Errors: ISA when `isa` is unknown or does not run here.
 ht_status ht_pick(const ht_entry *table, ht_isa isa, const ht_entry **entry);
 
 #endif

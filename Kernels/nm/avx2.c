@@ -19,7 +19,7 @@
 enum { prefetch_bytes = 2048 };
 
 HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
-    __builtin_memcpy(words, indices, HT_NM_UNIT_BYTES);
+    __builtin_memcpy(words, indices, 16);
 }
 
 // The index words of a strip's 16 rows, from its four quads.
@@ -140,10 +140,10 @@ static const ht_nm_vectors vectors = {
     .store = store_strip,
     .store_rows = store_strip_rows,
     .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4)},
-    .strip_rows = {4, 4, 2, 2, 2, 2, 0},
+    .strip_rows = {4, 4, 0, 0, 2, 2, 0, 0},
 };
 
-void ht_nm_gemm_f32_avx2(const ht_nm_gemm_f32_task *task) { ht_nm_panels_run(&vectors, task); }
+void ht_nm_gemm_f32_avx2(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
 
 #if defined(__clang__)
 #pragma clang attribute pop

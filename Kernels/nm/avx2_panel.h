@@ -42,7 +42,7 @@
 static void NAME(panel, VECTORS)(const ht_nm_panel_args *a) {
     const size_t units = a->slots / UNIT, rest = a->slots % UNIT / HT_NM_STEP;
     const float *values = a->values;
-    const uint32_t *indices = a->indices;
+    const uint32_t *indices = (const uint32_t *)a->indices;
     float *out = a->sums;
     for (size_t quad = 0; quad < a->quads; quad++, out += HT_NM_QUAD * VECTORS * 8) {
         const char *panel = (const char *)a->panel;

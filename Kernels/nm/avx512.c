@@ -33,7 +33,7 @@ typedef struct ht_panel_cursor {
 } ht_panel_cursor;
 
 HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
-    __builtin_memcpy(words, indices, HT_NM_UNIT_BYTES);
+    __builtin_memcpy(words, indices, 16);
 }
 
 // The index words of a strip's 16 rows, from its four quads.
@@ -132,7 +132,7 @@ static void store_strip_rows(const float *sums, size_t rows, size_t columns, flo
 }
 
 static const ht_nm_panel_shape shapes[] = {
-    {64, {NULL, panel_2_2_4, NULL, NULL, NULL, panel_4_8_4, NULL}},
+    {64, {[HT_NM_CODE_2_2] = panel_2_2_4}},
     {32, KERNELS(panel, 2)},
     {16, KERNELS(panel, 1)},
 };
@@ -144,10 +144,10 @@ static const ht_nm_vectors vectors = {
     .store = store_strip,
     .store_rows = store_strip_rows,
     .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
-    .strip_rows = {8, 12, 12, 12, 12, 12, 0},
+    .strip_rows = {8, 12, 0, 0, 12, 12, 0, 0},
 };
 
-void ht_nm_gemm_f32_avx512(const ht_nm_gemm_f32_task *task) { ht_nm_panels_run(&vectors, task); }
+void ht_nm_gemm_f32_avx512(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
 
 #if defined(__clang__)
 #pragma clang attribute pop

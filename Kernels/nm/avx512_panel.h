@@ -115,7 +115,7 @@ HT_INLINE void NAME(panel_groups, VECTORS)(const ht_nm_panel_args *a, ht_panel_c
 }
 
 HT_INLINE void NAME(panel_all, VECTORS)(const ht_nm_panel_args *a, const size_t rest) {
-    ht_panel_cursor at = {a->values, a->indices, a->sums};
+    ht_panel_cursor at = {a->values, (const uint32_t *)a->indices, a->sums};
     NAME(panel_groups, VECTORS)(a, &at, a->quads / QUADS, QUADS, rest);
 #if QUADS > 1
     NAME(panel_groups, VECTORS)(a, &at, a->quads % QUADS, 1, rest);

@@ -48,7 +48,7 @@ HT_INLINE void NAME(strip_group, ROWS)(const ht_nm_strip_args *a, size_t strip, 
     const size_t quad_values = slots * HT_NM_QUAD, quad_words = (units + (rest != 0)) * HT_NM_QUAD;
     const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
     const float *values = a->values + strip * 4 * quad_values, *x = a->x;
-    const uint32_t *indices = a->indices + strip * 4 * quad_words;
+    const uint32_t *indices = (const uint32_t *)a->indices + strip * 4 * quad_words;
     float *out = a->sums + strip * ROWS * 16;
 
     __m512 sums[STRIPS][ROWS];

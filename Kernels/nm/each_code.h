@@ -12,12 +12,6 @@
 #define BITS 4
 #define SLOTS 2
 #include CODE_TEMPLATE
-#define BITS 4
-#define SLOTS 4
-#include CODE_TEMPLATE
-#define BITS 4
-#define SLOTS 8
-#include CODE_TEMPLATE
 #define BITS 8
 #define SLOTS 0
 #include CODE_TEMPLATE

@@ -20,7 +20,7 @@
 #define KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 8, 0, size)}
 #define STRIP_KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NULL}
 #define WINDOW_KERNELS(stem, size)                                                         \
-    NAME_WITH(stem, 2, 1, size), NAME_WITH(stem, 2, 2, size), NAME_WITH(stem, 4, 1, size), \
-        NAME_WITH(stem, 4, 2, size), NAME_WITH(stem, 4, 4, size), NAME_WITH(stem, 4, 8, size)
+    NAME_WITH(stem, 2, 1, size), NAME_WITH(stem, 2, 2, size), NULL, NULL, NAME_WITH(stem, 4, 1, size), \
+        NAME_WITH(stem, 4, 2, size), NULL
 
 #endif

@@ -1,67 +1,141 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layout.h"
 
-// Kernels fetch the index words of the next unit early, so there are a few more bytes to read behind the last.
+// Kernels fetch the index fields of the next unit early, so there are a few more bytes to read behind the last.
 enum { tail_padding = 64 };
+
+// An 8-bit X value is picked out of so many columns at most.
+enum { byte_window = 64 };
+
+ht_status ht_nm_shared_rows(const ht_options *options, size_t *rows) {
+    int asked = options ? options->shared_rows : 0;
+    *rows = asked ? (size_t)asked : 1;
+    return asked == 0 || asked == 1 || asked == 2 || asked == 4 || asked == 8 ? HT_OK : HT_ERROR_PATTERN;
+}
+
+static bool has_bytes(const ht_nm_layout *l) { return l->value_bytes == 1; }
 
 // Slots of a row in a block of `columns` columns.
 static size_t slots_of(const ht_nm_layout *l, size_t columns) {
-    size_t tail = columns % l->m;
-    size_t slots = columns / l->m * l->n + ht_min(l->n, tail);
-    return ht_round_up(slots, HT_NM_STEP);
-}
-
-static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
-
-// The narrowest index that a specialised kernel can decode: 1, 2, 4 or 8 slots a window, at most half of its columns.
-// A pattern N:M is also cN:cM, so 1:2 takes the way of 2:4, and 4:8 that of 8:16.
-static void choose_index(ht_nm_layout *l) {
-    for (size_t window = 4, bits = 2; window <= 16; window *= 4, bits += 2) {
-        size_t slots = l->n * (window / l->m);
-        if (window % l->m || slots * 2 > window || !is_power_of_two(slots)) continue;
-        l->index_bits = bits;
-        l->window = window;
-        l->window_slots = slots;
-        // A panel of the block's columns fills two thirds of a 48 KB L1: 64 floats wide at density 1/2, else 32.
-        l->block_columns = slots * 2 >= window ? 128 : HT_NM_MAX_COLUMNS;
-        return;
+    size_t whole = 0, rest = columns;
+    if (l->window_slots) {
+        whole = columns / l->window * l->window_slots;
+        rest = columns % l->window;
     }
-    l->index_bits = 8;
-    l->window_slots = 0;
-    // One column is left over: padding slots point at the zero that follows the block's last column.
-    l->window = l->block_columns = (HT_NM_MAX_COLUMNS - 1) / l->m * l->m;
+    return ht_round_up(whole + rest / l->m * l->n + ht_min(l->n, rest % l->m), l->step);
 }
 
-ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_nm_layout *l) {
+static void set_code(ht_nm_layout *l, ht_nm_code code, size_t bits, size_t window, size_t slots, size_t unit_slots) {
+    l->code = code;
+    l->index_bits = bits;
+    l->window = window;
+    l->window_slots = slots;
+    l->unit_slots = unit_slots;
+    l->field_bytes = bits == 3 ? 3 : 4;
+}
+
+// An index of 2, 3 or 4 bits for one or two slots in a window of 4, 8 or 16 columns. A pattern N:M is also cN:cM, so
+// 1:2 takes the way of 2:4.
+static bool choose_index(ht_nm_layout *l) {
+    for (size_t bits = 2; bits <= 4; bits++) {
+        size_t window = (size_t)1 << bits, slots = l->n * (window / l->m);
+        if (window % l->m || slots > 2) continue;
+        set_code(l, (ht_nm_code)((bits - 2) * 2 + slots - 1), bits, window, slots, bits == 2 ? 16 : 8);
+        return true;
+    }
+    return false;
+}
+
+// A bit for each column, where that is no more than a byte for each slot.
+static bool choose_map(ht_nm_layout *l) {
+    size_t slots = HT_NM_MAP_COLUMNS / l->m * l->n;
+    if (HT_NM_MAP_COLUMNS % l->m || slots % l->step || slots * 8 < HT_NM_MAP_COLUMNS) return false;
+    set_code(l, HT_NM_CODE_MAP, 1, HT_NM_MAP_COLUMNS, slots, slots);
+    l->block_columns = HT_NM_MAX_COLUMNS / 2;
+    return true;
+}
+
+static void choose_code(ht_nm_layout *l) {
+    // A panel of a block's columns fills two thirds of a 48 KB L1: 64 floats wide at density 1/2, else 32.
+    l->block_columns = l->n * 2 >= l->m ? HT_NM_MAX_COLUMNS / 2 : HT_NM_MAX_COLUMNS;
+    if (!choose_index(l) && !choose_map(l)) {
+        // One column of the block is left over: padding slots point at the zero that follows the last column.
+        size_t window = (has_bytes(l) ? byte_window : HT_NM_MAX_COLUMNS - 1) / l->m * l->m;
+        set_code(l, HT_NM_CODE_8, 8, window, has_bytes(l) ? ht_round_up(window / l->m * l->n, l->step) : 0, 4);
+        l->block_columns = window;
+    }
+    // Sums of 8-bit products stay in registers all along the columns.
+    if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
+}
+
+ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_dtype dtype, size_t shared_rows,
+                            ht_nm_layout *l) {
     if (!ht_nm_is_pattern(n, m)) return HT_ERROR_PATTERN;
-    *l = (ht_nm_layout){.rows = rows, .columns = columns, .n = n, .m = m};
-    choose_index(l);
-    l->blocks = ht_ceil_div(columns, l->block_columns);
-    l->quads = ht_ceil_div(rows, HT_NM_QUAD);
+    if (!ht_nm_is_weight(dtype)) return HT_ERROR_BLOB_DTYPE;
+    if (columns > PTRDIFF_MAX / 16 || rows > PTRDIFF_MAX / 16) return HT_ERROR_OVERFLOW;
+    *l = (ht_nm_layout){.rows = rows,
+                        .columns = columns,
+                        .n = n,
+                        .m = m,
+                        .dtype = dtype,
+                        .value_bytes = ht_dtype_size(dtype),
+                        .shared_rows = shared_rows};
+    l->together = has_bytes(l) ? HT_NM_STRIP : HT_NM_QUAD;
+    l->step = HT_ALIGNMENT / l->together / l->value_bytes;
+    l->index_share = has_bytes(l) ? 1 : ht_min(shared_rows, HT_NM_QUAD);
+    choose_code(l);
+    l->blocks = columns ? ht_ceil_div(columns, l->block_columns) : 0;
+    l->bundles = ht_ceil_div(rows, l->together);
     l->block_slots = slots_of(l, l->block_columns);
     l->last_slots = l->blocks ? slots_of(l, ht_nm_block_width(l, l->blocks - 1)) : 0;
 
-    // Upper bounds that do not wrap stand for the exact sizes below, which are smaller.
+    // An upper bound that does not wrap stands for the exact sizes below, which are smaller.
     size_t bound;
-    if (!ht_mul(l->blocks, l->block_slots, &bound) || !ht_mul(bound, 2 * sizeof(float) * HT_NM_QUAD, &bound) ||
-        !ht_mul(bound, l->quads, &bound) || bound > PTRDIFF_MAX / 2)
+    if (!ht_mul(l->blocks, l->block_slots + HT_NM_MAX_COLUMNS, &bound) || !ht_mul(bound, 8 * l->together, &bound) ||
+        !ht_mul(bound, l->bundles, &bound) || bound > PTRDIFF_MAX / 2)
         return HT_ERROR_OVERFLOW;
     size_t full = l->blocks ? l->blocks - 1 : 0;
     size_t slots = full * l->block_slots + l->last_slots;
     size_t units = full * ht_nm_units(l, l->block_slots) + ht_nm_units(l, l->last_slots);
     l->values = sizeof(ht_blob_header);
-    l->indices = l->values + slots * l->quads * HT_NM_QUAD * sizeof(float);
-    l->bytes = ht_round_up(l->indices + units * l->quads * HT_NM_UNIT_BYTES, HT_ALIGNMENT) + tail_padding;
+    l->indices = l->values + l->bundles * ht_nm_value_bytes(l, slots);
+    l->bytes = ht_round_up(l->indices + units * l->bundles * ht_nm_unit_bytes(l), HT_ALIGNMENT) + tail_padding;
     return HT_OK;
 }
 
 ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
     ht_blob_header header;
-    ht_status status = ht_blob_open(packed, size, HT_BLOB_NM, HT_DTYPE_F32, &header);
+    ht_status status = ht_blob_open(packed, size, HT_BLOB_NM, &header);
     if (status) return status;
     if (header.layout != HT_NM_LAYOUT_VERSION) return HT_ERROR_BLOB_VERSION;
     if (header.rows > SIZE_MAX || header.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
-    if (ht_nm_layout_make((size_t)header.rows, (size_t)header.columns, header.n, header.m, l))
+    ht_options sharing = {.shared_rows = (int)header.shared_rows};
+    size_t shared_rows;
+    if (header.shared_rows > 8 || header.shared_rows == 0 || ht_nm_shared_rows(&sharing, &shared_rows))
+        return HT_ERROR_BLOB_CORRUPT;
+    if (ht_nm_layout_make((size_t)header.rows, (size_t)header.columns, header.n, header.m, (ht_dtype)header.dtype,
+                          shared_rows, l))
         return HT_ERROR_BLOB_CORRUPT;
     return l->bytes == header.bytes ? HT_OK : HT_ERROR_BLOB_CORRUPT;
+}
+
+// The column in its unit of the map's set bit number `slot`; of a damaged map the unit's last.
+static size_t map_column(uint32_t map, size_t slot) {
+    for (; slot && map; slot--) map &= map - 1;
+    return map ? (size_t)__builtin_ctz(map) : HT_NM_MAP_COLUMNS - 1;
+}
+
+size_t ht_nm_slot_column(const ht_nm_layout *l, const uint8_t *indices, size_t row, size_t slot) {
+    uint32_t field = ht_nm_field(l, indices, row, slot / l->unit_slots);
+    size_t place = slot % l->unit_slots;
+    size_t index = l->code == HT_NM_CODE_MAP ? map_column(field, place)
+                                             : field >> place * l->index_bits & ((1u << l->index_bits) - 1);
+    return l->window_slots ? slot / l->window_slots * l->window + index : index;
+}
+
+void ht_nm_expand_indices(const ht_nm_layout *l, const uint8_t *indices, size_t b, size_t bundles, uint8_t *expanded) {
+    size_t fields = bundles * ht_nm_units(l, ht_nm_block_slots(l, b)) * (l->together / l->index_share);
+    for (size_t i = 0; i < fields; i++, indices += l->field_bytes)
+        for (size_t copy = 0; copy < l->index_share; copy++, expanded += l->field_bytes)
+            memcpy(expanded, indices, l->field_bytes);
 }

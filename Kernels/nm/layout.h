@@ -3,40 +3,71 @@
 #ifndef HT_NM_LAYOUT_H
 #define HT_NM_LAYOUT_H
 
+#include <string.h>
+
 #include "core/blob.h"
 #include "core/memory.h"
 #include "halftone/nm.h"
 
 enum {
-    HT_NM_QUAD = 4,             // rows whose weights are interleaved; four quads make a strip of 16 rows
-    HT_NM_STEP = 4,             // slots that one 64-byte vector of a quad holds
-    HT_NM_UNIT_BYTES = 16,      // one 32-bit index word for each row of a quad
-    HT_NM_MAX_COLUMNS = 256,    // of a block, padding included
-    HT_NM_LAYOUT_VERSION = 1
+    HT_NM_QUAD = 4,             // rows whose float weights are interleaved
+    HT_NM_STRIP = 16,           // rows whose 8-bit weights are interleaved; also what columns of Y are cut at
+    HT_NM_MAX_COLUMNS = 256,    // of a block of float weights, padding included
+    HT_NM_MAP_COLUMNS = 32,     // of a unit of a map
+    HT_NM_LAYOUT_VERSION = 2
 };
 
-/// Everything that follows from rows, columns and pattern.
+/// The index codes: bits of an index and slots of a window, in the order of the kernel tables.
+typedef enum ht_nm_code {
+    HT_NM_CODE_2_1,
+    HT_NM_CODE_2_2,
+    HT_NM_CODE_3_1,
+    HT_NM_CODE_3_2,
+    HT_NM_CODE_4_1,
+    HT_NM_CODE_4_2,
+    HT_NM_CODE_MAP,    // no index but a bit for each of 32 columns
+    HT_NM_CODE_8,
+    HT_NM_CODES
+} ht_nm_code;
+
+/// Everything that follows from rows, columns, pattern, type and sharing.
 ///
 /// The columns are cut into blocks, and each row keeps the same number of slots in a block; a slot is a weight and its
-/// index. The index counts columns inside a window: index_bits = 2: of 4 columns, 4: of 16, 8: the block.
+/// index. The rows are cut into bundles, whose weights are interleaved.
 typedef struct ht_nm_layout {
     size_t rows, columns, n, m;
-    size_t index_bits;
-    size_t window;               // columns
+    ht_dtype dtype;
+    size_t value_bytes;          // of a weight
+    size_t shared_rows;          // rows that share a pattern: 1, 2, 4 or 8
+    size_t together;             // rows of a bundle: a quad, or a strip where weights have 8 bits
+    size_t step;                 // slots of a row in 64 bytes of a bundle; blocks hold whole steps
+    ht_nm_code code;
+    size_t index_bits;           // of an index; of a map: 1, for each column
+    size_t window;               // columns that an index counts in
     size_t window_slots;         // slots of a window; 0 when the window is the block
+    size_t unit_slots;           // slots whose indices are one field
+    size_t field_bytes;          // of a field
+    size_t index_share;          // rows of a bundle that share a field
     size_t block_columns;        // of every block but the last, which may be shorter
     size_t blocks;
-    size_t block_slots;          // of a row in a full block; a multiple of HT_NM_STEP
+    size_t block_slots;          // of a row in a full block
     size_t last_slots;           // in the last block
-    size_t quads;                // ceil(rows / 4)
+    size_t bundles;
     size_t values, indices;      // byte offsets in the blob
     size_t bytes;                // the blob
 } ht_nm_layout;
 
 static inline bool ht_nm_is_pattern(size_t n, size_t m) { return 1 <= n && n <= m && m <= 64; }
 
-/// Works the layout out. Errors: PATTERN, OVERFLOW.
-ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_nm_layout *layout);
+/// Whether weights can be of this type.
+static inline bool ht_nm_is_weight(ht_dtype dtype) { return HT_DTYPE_F32 <= dtype && dtype <= HT_DTYPE_I8; }
+
+/// What options say about sharing, as a number of rows. Errors: PATTERN.
+ht_status ht_nm_shared_rows(const ht_options *options, size_t *rows);
+
+/// Works the layout out. Errors: PATTERN, OVERFLOW, BLOB_DTYPE.
+ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_dtype dtype, size_t shared_rows,
+                            ht_nm_layout *layout);
 
 /// Checks a blob's header and works out its layout.
 ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *layout);
@@ -50,8 +81,21 @@ static inline size_t ht_nm_block_slots(const ht_nm_layout *l, size_t b) {
     return b + 1 < l->blocks ? l->block_slots : l->last_slots;
 }
 
-/// Index words of a row for so many slots.
-static inline size_t ht_nm_units(const ht_nm_layout *l, size_t slots) { return ht_ceil_div(slots, 32 / l->index_bits); }
+/// The first slot of the group that begins at a column of a block.
+static inline size_t ht_nm_group_slot(const ht_nm_layout *l, size_t column) {
+    return column / l->window * l->window_slots + column % l->window / l->m * l->n;
+}
+
+/// Index units of a row for so many slots.
+static inline size_t ht_nm_units(const ht_nm_layout *l, size_t slots) { return ht_ceil_div(slots, l->unit_slots); }
+
+/// Bytes of one unit of a bundle.
+static inline size_t ht_nm_unit_bytes(const ht_nm_layout *l) { return l->together / l->index_share * l->field_bytes; }
+
+/// Bytes of so many slots of a bundle.
+static inline size_t ht_nm_value_bytes(const ht_nm_layout *l, size_t slots) {
+    return slots * l->together * l->value_bytes;
+}
 
 /// Columns that the slots of a block can point at, rounded up to whole vectors: an X panel holds so many, zero from the
 /// block's width on.
@@ -61,25 +105,36 @@ static inline size_t ht_nm_panel_columns(const ht_nm_layout *l, size_t b) {
     return ht_round_up(reach, 16);
 }
 
-/// The weights of a quad in block b: [slot][4 rows].
-static inline const float *ht_nm_values(const ht_nm_layout *l, const void *packed, size_t b, size_t quad) {
-    const float *values = (const float *)((const char *)packed + l->values);
-    return values + (b * l->quads * l->block_slots + quad * ht_nm_block_slots(l, b)) * HT_NM_QUAD;
+/// The weights of a bundle in block b. A 32-bit word holds consecutive slots of one row; words lie [word][row].
+static inline const void *ht_nm_values(const ht_nm_layout *l, const void *packed, size_t b, size_t bundle) {
+    return (const char *)packed + l->values + b * l->bundles * ht_nm_value_bytes(l, l->block_slots) +
+           bundle * ht_nm_value_bytes(l, ht_nm_block_slots(l, b));
 }
 
-/// The index words of a quad in block b: [unit][4 rows].
-static inline const uint32_t *ht_nm_indices(const ht_nm_layout *l, const void *packed, size_t b, size_t quad) {
-    const uint32_t *indices = (const uint32_t *)((const char *)packed + l->indices);
-    size_t before = b * l->quads * ht_nm_units(l, l->block_slots) + quad * ht_nm_units(l, ht_nm_block_slots(l, b));
-    return indices + before * HT_NM_QUAD;
+/// Where the weight of one slot lies; `values` as from ht_nm_values. Of two 16-bit slots in a word the first is in the
+/// high half: the order in which dot product instructions add.
+static inline const void *ht_nm_value(const ht_nm_layout *l, const void *values, size_t row, size_t slot) {
+    size_t each = 4 / l->value_bytes, word = slot / each * l->together + row, place = slot % each;
+    return (const char *)values + word * 4 + (l->value_bytes == 2 ? (1 - place) * 2 : place * l->value_bytes);
+}
+
+/// The index fields of a bundle in block b: [unit][field].
+static inline const uint8_t *ht_nm_indices(const ht_nm_layout *l, const void *packed, size_t b, size_t bundle) {
+    size_t before = b * l->bundles * ht_nm_units(l, l->block_slots) + bundle * ht_nm_units(l, ht_nm_block_slots(l, b));
+    return (const uint8_t *)packed + l->indices + before * ht_nm_unit_bytes(l);
+}
+
+/// The field of one row and unit; `indices` as from ht_nm_indices.
+static inline uint32_t ht_nm_field(const ht_nm_layout *l, const uint8_t *indices, size_t row, size_t unit) {
+    const uint8_t *from = indices + unit * ht_nm_unit_bytes(l) + row / l->index_share * l->field_bytes;
+    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
+           (l->field_bytes > 3 ? (uint32_t)from[3] << 24 : 0);
 }
 
 /// The column inside its block of a slot of one row; `indices` as from ht_nm_indices.
-static inline size_t ht_nm_slot_column(const ht_nm_layout *l, const uint32_t *indices, size_t row, size_t slot) {
-    size_t unit_slots = 32 / l->index_bits;
-    uint32_t word = indices[slot / unit_slots * HT_NM_QUAD + row];
-    size_t index = word >> slot % unit_slots * l->index_bits & ((1u << l->index_bits) - 1);
-    return l->window_slots ? slot / l->window_slots * l->window + index : index;
-}
+size_t ht_nm_slot_column(const ht_nm_layout *l, const uint8_t *indices, size_t row, size_t slot);
+
+/// Writes the fields of `bundles` bundles of block b as if rows shared none: for kernels that know no sharing.
+void ht_nm_expand_indices(const ht_nm_layout *l, const uint8_t *indices, size_t b, size_t bundles, uint8_t *expanded);
 
 #endif

@@ -27,14 +27,9 @@ ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     return HT_OK;
 }
 
-static size_t code_of(const ht_nm_layout *l) {
-    if (l->index_bits == 8) return 6;
-    return (l->index_bits == 2 ? 0 : 2) + (size_t)__builtin_ctzll(l->window_slots);
-}
-
 // A product as the loops below see it: some rows of X at a time.
 typedef struct job {
-    const ht_nm_gemm_f32_task *task;
+    const ht_nm_task *task;
     const ht_nm_vectors *vectors;
     const ht_nm_layout *l;
     size_t code;
@@ -181,7 +176,7 @@ static void run_strips(const job *j) {
 // MARK: both
 
 // Without columns there is nothing to add up: Y is the epilogue of zero.
-static void store_empty(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task) {
+static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
     job j = {.task = task, .vectors = v};
     _Alignas(HT_ALIGNMENT) static const float zeros[HT_NM_STRIP];
     for (size_t t = task->t_begin; t < task->t_end; t++)
@@ -190,13 +185,26 @@ static void store_empty(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task)
                           bias_at(&j, o), relu(&j));
 }
 
-void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_gemm_f32_task *task) {
+// What the loops above know.
+static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
+    const ht_epilogue *e = &task->epilogue;
+    return v->shapes[v->shape_count - 1].kernel[l->code] && l->dtype == HT_DTYPE_F32 && l->index_share == 1 &&
+           task->x_order == HT_ORDER_ROWS && task->y_order == HT_ORDER_ROWS && !e->residual &&
+           e->activation <= HT_ACTIVATION_RELU;
+}
+
+void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
+    const ht_nm_layout *l = task->layout;
+    if (!is_known(v, task)) {
+        ht_nm_gemm_f32_ref(task);
+        return;
+    }
     if (l->blocks == 0) {
         store_empty(v, task);
         return;
     }
-    job j = {.task = task, .vectors = v, .l = l, .code = code_of(l)};
+    job j = {.task = task, .vectors = v, .l = l, .code = l->code};
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
         j.rows = ht_min(choose_blocking(l).rows, task->t_end - j.t);
         j.x = task->scratch;

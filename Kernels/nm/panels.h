@@ -11,7 +11,7 @@
 #include "kernels.h"
 
 enum {
-    HT_NM_STRIP = 16,      // rows of W
+    HT_NM_STEP = 4,  // slots of f32 in a vector of 64 bytes of a quad
     HT_NM_STRIP_ROWS = 8,  // of X that one pass over a strip takes at most
     HT_NM_PANEL_ROWS = 128  // of X that keep a thread busy: fewer are split by columns of Y instead
 };
@@ -19,7 +19,7 @@ enum {
 /// Adds the slots of a block to the sums of some quads for all rows of X in a panel.
 typedef struct ht_nm_panel_args {
     const float *values;  // of the first quad, see ht_nm_values
-    const uint32_t *indices;  // see ht_nm_indices
+    const uint8_t *indices;  // see ht_nm_indices
     size_t quads;
     size_t slots;  // of a row
     const float *panel;  // [column][width]
@@ -32,7 +32,7 @@ typedef void ht_nm_panel_kernel(const ht_nm_panel_args *args);
 /// Adds the slots of a block to the sums of some strips for a few rows of X.
 typedef struct ht_nm_strip_args {
     const float *values;
-    const uint32_t *indices;
+    const uint8_t *indices;
     size_t quads;  // the last strip may have fewer than 4
     size_t slots;
     const float *x;  // [row][x_stride], the block's columns, zero behind the last
@@ -42,10 +42,6 @@ typedef struct ht_nm_strip_args {
 } ht_nm_strip_args;
 
 typedef void ht_nm_strip_kernel(const ht_nm_strip_args *args);
-
-/// The index codes, in the order of the tables below: (bits, slots a window) = (2, 1) (2, 2) (4, 1) (4, 2) (4, 4) (4,
-/// 8) and 8 bits.
-enum { HT_NM_CODES = 7 };
 
 typedef struct ht_nm_panel_shape {
     size_t width;  // rows of X in a panel
@@ -71,7 +67,7 @@ typedef struct ht_nm_vectors {
 } ht_nm_vectors;
 
 /// One thread's product with the kernels of one ISA.
-void ht_nm_panels_run(const ht_nm_vectors *vectors, const ht_nm_gemm_f32_task *task);
+void ht_nm_panels_run(const ht_nm_vectors *vectors, const ht_nm_task *task);
 
 /// Scratch of one thread for a product of t rows. Errors: OVERFLOW.
 ht_status ht_nm_panels_scratch(const ht_nm_layout *layout, size_t t, size_t *bytes);

@@ -2,31 +2,47 @@
 // The definition of the product: Y[t][o] = epilogue(sum over the slots of row o of weight * X[t][column]).
 #include <math.h>
 
+#include "core/floats.h"
 #include "kernels.h"
 
+static float weight(const ht_nm_layout *l, const void *values, size_t row, size_t slot) {
+    const void *value = ht_nm_value(l, values, row, slot);
+    switch (l->dtype) {
+    case HT_DTYPE_F16: return ht_f16_to_f32(*(const uint16_t *)value);
+    case HT_DTYPE_BF16: return ht_bf16_to_f32(*(const uint16_t *)value);
+    default: return *(const float *)value;
+    }
+}
+
+static const char *element(const void *matrix, size_t stride, ht_order order, ht_dtype dtype, size_t sample,
+                           size_t feature) {
+    size_t line = order == HT_ORDER_ROWS ? sample : feature, place = order == HT_ORDER_ROWS ? feature : sample;
+    return (const char *)matrix + line * stride + place * ht_dtype_size(dtype);
+}
+
 // One chain of fused multiply-adds in column order. A padding slot points behind the block's columns, at a zero.
-static float row_times(const ht_nm_layout *l, const void *packed, size_t o, const float *x) {
+static float sum_of(const ht_nm_task *task, size_t t, size_t o) {
+    const ht_nm_layout *l = task->layout;
     float sum = 0;
     for (size_t b = 0; b < l->blocks; b++) {
-        const float *values = ht_nm_values(l, packed, b, o / HT_NM_QUAD);
-        const uint32_t *indices = ht_nm_indices(l, packed, b, o / HT_NM_QUAD);
-        size_t row = o % HT_NM_QUAD, slots = ht_nm_block_slots(l, b), width = ht_nm_block_width(l, b);
-        for (size_t s = 0; s < slots; s++) {
+        const void *values = ht_nm_values(l, task->packed, b, o / l->together);
+        const uint8_t *indices = ht_nm_indices(l, task->packed, b, o / l->together);
+        for (size_t s = 0, row = o % l->together; s < ht_nm_block_slots(l, b); s++) {
             size_t column = ht_nm_slot_column(l, indices, row, s);
-            sum = fmaf(values[s * HT_NM_QUAD + row], column < width ? x[b * l->block_columns + column] : 0, sum);
+            bool inside = column < ht_nm_block_width(l, b);
+            const char *x = element(task->x, task->x_stride, task->x_order, task->x_dtype, t,
+                                    b * l->block_columns + column);
+            sum = fmaf(weight(l, values, row, s), inside ? *(const float *)x : 0, sum);
         }
     }
     return sum;
 }
 
-void ht_nm_gemm_f32_ref(const ht_nm_gemm_f32_task *task) {
-    for (size_t t = task->t_begin; t < task->t_end; t++) {
-        const float *x = (const float *)((const char *)task->x + t * task->x_stride);
-        float *y = (float *)((char *)task->y + t * task->y_stride);
+void ht_nm_gemm_f32_ref(const ht_nm_task *task) {
+    for (size_t t = task->t_begin; t < task->t_end; t++)
         for (size_t o = task->o_begin; o < task->o_end; o++) {
-            float sum = row_times(task->layout, task->packed, o, x);
-            sum += task->epilogue.bias ? task->epilogue.bias[o] : 0;
-            y[o] = task->epilogue.activation == HT_ACTIVATION_RELU && sum < 0 ? 0 : sum;
+            float sum = sum_of(task, t, o) + (task->epilogue.bias ? task->epilogue.bias[o] : 0);
+            float *y = (float *)element(task->y, task->y_stride, task->y_order, task->y_dtype, t, o);
+            *y = task->epilogue.activation == HT_ACTIVATION_RELU && sum < 0 ? 0 : sum;
         }
-    }
 }

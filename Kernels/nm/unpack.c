@@ -3,85 +3,110 @@
 #include <string.h>
 
 #include "core/threads.h"
+#include "element.h"
 #include "layout.h"
 
 typedef struct unpack_job {
     ht_nm_layout layout;
     const void *packed;
-    float *w;
+    char *w;
     size_t w_stride;
 } unpack_job;
 
 // One row's slots of one block.
 typedef struct slot_reader {
     const ht_nm_layout *layout;
-    const float *values;
-    const uint32_t *indices;
+    const void *values;
+    const uint8_t *indices;
+    size_t lane;             // of the row in its bundle
 } slot_reader;
 
 static slot_reader reader(const unpack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
-    size_t quad = row / HT_NM_QUAD, lane = row % HT_NM_QUAD;
-    return (slot_reader){l, ht_nm_values(l, job->packed, b, quad) + lane,
-                         ht_nm_indices(l, job->packed, b, quad) + lane};
+    size_t bundle = row / l->together;
+    return (slot_reader){l, ht_nm_values(l, job->packed, b, bundle), ht_nm_indices(l, job->packed, b, bundle),
+                         row % l->together};
 }
 
 static size_t slot_column(const slot_reader *in, size_t slot) {
-    return ht_nm_slot_column(in->layout, in->indices, 0, slot);
+    return ht_nm_slot_column(in->layout, in->indices, in->lane, slot);
 }
 
-static float slot_value(const slot_reader *in, size_t slot) { return in->values[slot * HT_NM_QUAD]; }
+static const void *slot_value(const slot_reader *in, size_t slot) {
+    return ht_nm_value(in->layout, in->values, in->lane, slot);
+}
 
 ht_status ht_nm_packed_info(const void *packed, size_t packed_size, ht_nm_info *info) {
     ht_nm_layout l;
     if (!info) return HT_ERROR_NULL;
     ht_status status = ht_nm_layout_open(packed, packed_size, &l);
-    if (!status) *info = (ht_nm_info){l.rows, l.columns, l.n, l.m, l.bytes};
+    if (!status) *info = (ht_nm_info){l.rows, l.columns, l.n, l.m, l.bytes, l.dtype, (int)l.shared_rows};
     return status;
+}
+
+static void unpack_block(const unpack_job *job, size_t row, size_t b) {
+    const ht_nm_layout *l = &job->layout;
+    slot_reader in = reader(job, row, b);
+    size_t width = ht_nm_block_width(l, b);
+    char *w = job->w + row * job->w_stride + b * l->block_columns * l->value_bytes;
+    for (size_t c = 0; c < width; c += l->m)
+        for (size_t i = 0; i < ht_min(l->n, width - c); i++) {
+            size_t slot = ht_nm_group_slot(l, c) + i, column = slot_column(&in, slot);
+            if (column < width) memcpy(w + column * l->value_bytes, slot_value(&in, slot), l->value_bytes);
+        }
 }
 
 static void unpack_row(void *context, size_t row) {
     const unpack_job *job = context;
     const ht_nm_layout *l = &job->layout;
-    float *w = (float *)((char *)job->w + row * job->w_stride);
-    memset(w, 0, l->columns * sizeof *w);
-    for (size_t b = 0; b < l->blocks; b++) {
-        slot_reader in = reader(job, row, b);
-        for (size_t s = 0; s < ht_nm_block_slots(l, b); s++) {
-            size_t column = slot_column(&in, s);
-            if (column < ht_nm_block_width(l, b)) w[b * l->block_columns + column] = slot_value(&in, s);
-        }
-    }
+    memset(job->w + row * job->w_stride, 0, l->columns * l->value_bytes);
+    for (size_t b = 0; b < l->blocks; b++) unpack_block(job, row, b);
 }
 
-ht_status ht_nm_unpack_f32(size_t o, size_t k, const void *packed, size_t packed_size, float *w, size_t w_stride,
-                           const ht_options *options) {
+ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_size, void *w, size_t w_stride,
+                       const ht_options *options) {
     unpack_job job = {.packed = packed, .w = w, .w_stride = w_stride};
     int threads = options ? options->threads : 0;
     if (threads < 0) return HT_ERROR_THREADS;
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
     if (!status && (job.layout.rows != o || job.layout.columns != k)) status = HT_ERROR_BLOB_SHAPE;
-    if (!status) status = ht_check_matrix(w, o, k, sizeof *w, &job.w_stride);
+    if (!status) status = ht_check_matrix(w, o, k, job.layout.value_bytes, &job.w_stride);
     if (!status && job.layout.blocks) ht_each_row(unpack_row, &job, o, threads);
     return status;
+}
+
+// Whether slots from ..< to change no sum.
+static bool are_padding(const slot_reader *in, size_t from, size_t to) {
+    for (size_t slot = from; slot < to; slot++)
+        if (ht_nm_magnitude(in->layout->dtype, slot_value(in, slot), 0) != 0) return false;
+    return true;
+}
+
+// Whether a map has a bit for each slot and no other.
+static bool has_full_maps(const slot_reader *in, size_t slots) {
+    const ht_nm_layout *l = in->layout;
+    for (size_t unit = 0; l->code == HT_NM_CODE_MAP && unit * l->unit_slots < slots; unit++) {
+        size_t bits = (size_t)__builtin_popcount(ht_nm_field(l, in->indices, in->lane, unit));
+        if (bits != ht_min(l->unit_slots, slots - unit * l->unit_slots)) return false;
+    }
+    return true;
 }
 
 // Whether a packer could have written this row of this block.
 static bool block_is_sound(const unpack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
     slot_reader in = reader(job, row, b);
-    size_t width = ht_nm_block_width(l, b), slots = ht_nm_block_slots(l, b), s = 0;
+    size_t width = ht_nm_block_width(l, b), slots = ht_nm_block_slots(l, b), slot = 0;
     for (size_t c = 0; row < l->rows && c < width; c += l->m) {
-        size_t count = ht_min(l->m, width - c), from = c;
-        for (size_t i = 0; i < ht_min(l->n, count); i++, s++) {
-            size_t column = slot_column(&in, s);
+        size_t count = ht_min(l->m, width - c), from = c, first = ht_nm_group_slot(l, c);
+        if (!are_padding(&in, slot, first)) return false;
+        for (slot = first; slot < first + ht_min(l->n, count); slot++) {
+            size_t column = slot_column(&in, slot);
             if (column < from || column >= c + count) return false;
             from = column + 1;
         }
     }
-    for (; s < slots; s++)
-        if (slot_value(&in, s) != 0) return false;
-    return true;
+    return are_padding(&in, slot, slots) && has_full_maps(&in, slots);
 }
 
 ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
@@ -89,7 +114,7 @@ ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
     if (status) return status;
     const ht_nm_layout *l = &job.layout;
-    for (size_t row = 0; l->blocks && row < l->quads * HT_NM_QUAD; row++)
+    for (size_t row = 0; l->blocks && row < l->bundles * l->together; row++)
         for (size_t b = 0; b < l->blocks; b++)
             if (!block_is_sound(&job, row, b)) return HT_ERROR_BLOB_CORRUPT;
     return HT_OK;
