@@ -15,7 +15,7 @@ final class PrunedLayer {
         dense = try FloatMatrix(rows: o, columns: k)
         try check(ht_nm_prune_f32(o, k, n, m, weights.data, 0, dense.data, 0, nil), "pruning to \(pattern)")
         var size = 0
-        try check(ht_nm_packed_size_f32(o, k, n, m, &size), "sizing \(pattern) weights")
+        try check(ht_nm_packed_size(o, k, n, m, HT_DTYPE_F32, nil, &size), "sizing \(pattern) weights")
         packed = try Memory(bytes: size)
         try check(
             ht_nm_pack_f32(o, k, n, m, dense.data, 0, nil, 0, packed.address, size, nil), "packing to \(pattern)")
@@ -45,9 +45,10 @@ final class Product {
         options.isa = isa
         options.threads = Int32(threads)
         var size = 0
-        let (n, m) = (layer.pattern.n, layer.pattern.m)
         try check(
-            ht_nm_gemm_f32_scratch_size(x.rows, y.columns, x.columns, n, m, &options, &size), "sizing the scratch")
+            ht_nm_gemm_scratch_size(
+                x.rows, HT_DTYPE_F32, layer.packed.address, layer.packed.bytes, &options, &size),
+            "sizing the scratch")
         scratch = try Memory(bytes: size)
         options.scratch = scratch.address
         options.scratch_size = size

@@ -19,7 +19,7 @@ int main(void) {
 
     size_t size;
     must(ht_nm_prune_f32(outputs, inputs, 2, 4, w[0], 0, w[0], 0, NULL));
-    must(ht_nm_packed_size_f32(outputs, inputs, 2, 4, &size));
+    must(ht_nm_packed_size(outputs, inputs, 2, 4, HT_DTYPE_F32, NULL, &size));
     void *packed = ht_allocate(size);
     must(ht_nm_pack_f32(outputs, inputs, 2, 4, w[0], 0, NULL, 0, packed, size, NULL));
     must(ht_nm_gemm_f32(rows, outputs, inputs, x[0], 0, packed, size, NULL, y[0], 0, NULL));

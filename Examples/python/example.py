@@ -8,6 +8,7 @@ import numpy
 halftone = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else "libhalftone.so.0")
 halftone.ht_allocate.restype = ctypes.c_void_p
 size = ctypes.c_size_t
+F32 = 1
 
 
 def pointer(array):
@@ -22,7 +23,7 @@ y = numpy.empty((128, 3072), numpy.float32)
 pattern = size(3072), size(768), size(2), size(4)
 dense, defaults, no_mask, no_epilogue, bytes_ = size(0), None, None, None, size()
 assert halftone.ht_nm_prune_f32(*pattern, pointer(w), dense, pointer(w), dense, defaults) == 0
-assert halftone.ht_nm_packed_size_f32(*pattern, ctypes.byref(bytes_)) == 0
+assert halftone.ht_nm_packed_size(*pattern, F32, defaults, ctypes.byref(bytes_)) == 0
 packed = ctypes.c_void_p(halftone.ht_allocate(bytes_)), bytes_
 assert halftone.ht_nm_pack_f32(*pattern, pointer(w), dense, no_mask, dense, *packed, defaults) == 0
 sizes = size(128), size(3072), size(768)

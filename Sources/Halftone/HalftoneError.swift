@@ -4,7 +4,7 @@ import CHalftone
 public enum HalftoneError: Error, Hashable, Sendable {
     /// A pointer that the C library needs is null.
     case null
-    /// The pattern is not 1 ≤ N ≤ M ≤ 64.
+    /// The pattern is not 1 ≤ N ≤ M ≤ 64, or rows share one otherwise than by 1, 2, 4 or 8.
     case pattern
     /// A row stride is shorter than its row.
     case stride
@@ -22,7 +22,7 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case window
     /// The instruction set is unknown or does not run on this machine.
     case isa
-    /// The activation is unknown to the C library.
+    /// The epilogue asks for what the product does not do, or for nonsense.
     case epilogue
     /// There is not enough memory.
     case memory
@@ -36,6 +36,10 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case blobCorrupt
     /// The packed blob holds weights of another shape.
     case blobShape
+    /// The packed blob holds weights of a type that the operation does not take.
+    case blobType
+    /// The tuning data is malformed, of another version, or contradicts itself.
+    case tuning
     /// A status of the C library that this module has no case for.
     case unknown(status: Int)
     /// The sizes given do not fit the operands; the text has the numbers.
@@ -75,6 +79,8 @@ extension HalftoneError {
         (HT_ERROR_BLOB_VERSION, .blobVersion),
         (HT_ERROR_BLOB_CORRUPT, .blobCorrupt),
         (HT_ERROR_BLOB_SHAPE, .blobShape),
+        (HT_ERROR_BLOB_DTYPE, .blobType),
+        (HT_ERROR_TUNING, .tuning),
     ]
 
     /// The case that stands for a status of the C library; nil for `HT_OK`.

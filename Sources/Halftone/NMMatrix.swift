@@ -44,7 +44,7 @@ public struct NMMatrix: Sendable {
         }
         var options = try ht_options(threads: threads)
         var size = 0
-        try HalftoneError.check(ht_nm_packed_size_f32(rows, columns, pattern.n, pattern.m, &size))
+        try HalftoneError.check(ht_nm_packed_size(rows, columns, pattern.n, pattern.m, HT_DTYPE_F32, nil, &size))
         let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
             let status = weights.withUnsafeBufferPointer { weights in
                 Span.withPointer(to: mask?.bytes.span) { mask in
@@ -89,7 +89,7 @@ extension NMMatrix {
         let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
         guard !overflow else { throw .overflow }
         let (status, weights) = array(count: count) { weights in
-            ht_nm_unpack_f32(rows, columns, packed.start, packed.count, weights, 0, &options)
+            ht_nm_unpack(rows, columns, packed.start, packed.count, weights, 0, &options)
         }
         try HalftoneError.check(status)
         return weights

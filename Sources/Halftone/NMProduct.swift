@@ -90,7 +90,8 @@ extension NMMatrix {
         let status = x.withUnsafeBufferPointer { x in
             y.withUnsafeMutableBufferPointer { y in
                 Span.withPointer(to: bias) { bias in
-                    var epilogue = ht_epilogue(bias: bias, activation: activation.code)
+                    var epilogue = ht_epilogue()
+                    (epilogue.bias, epilogue.activation) = (bias, activation.code)
                     return ht_nm_gemm_f32(
                         t, rows, columns, x.baseAddress, xs.byteStride, packed.start, packed.count, &epilogue,
                         y.baseAddress, ys.byteStride, &code)
@@ -143,7 +144,7 @@ extension NMMatrix {
     private func scratchByteCount(rows t: Int, options: inout ht_options) throws(HalftoneError) -> Int {
         var size = 0
         try HalftoneError.check(
-            ht_nm_gemm_f32_scratch_size(t, rows, columns, pattern.n, pattern.m, &options, &size))
+            ht_nm_gemm_scratch_size(t, HT_DTYPE_F32, packed.start, packed.count, &options, &size))
         // size_t is an Int here, so that a size beyond Int.max arrives as a negative one.
         guard size >= 0 else { throw .overflow }
         return size

@@ -33,7 +33,8 @@ import Testing
         var options = ht_options()
 
         func call() -> ht_status {
-            var epilogue = ht_epilogue(bias: bias, activation: activation)
+            var epilogue = ht_epilogue()
+            (epilogue.bias, epilogue.activation) = (bias, activation)
             return withUnsafePointer(to: options) { options in
                 ht_nm_gemm_f32(t, o, k, x, xStride, packed, packedSize, &epilogue, y, yStride, options)
             }
@@ -54,7 +55,9 @@ import Testing
             packed = weights.packed()
             var size = 0
             var options = Run().options
-            precondition(ht_nm_gemm_f32_scratch_size(Gemm.t, Gemm.o, Gemm.k, 2, 4, &options, &size) == HT_OK)
+            let status = ht_nm_gemm_scratch_size(
+                Gemm.t, HT_DTYPE_F32, packed.start, packed.count, &options, &size)
+            precondition(status == HT_OK)
             scratch = Guarded(count: size, repeating: 0)
         }
 
@@ -94,7 +97,7 @@ import Testing
             ("endless o", HT_ERROR_BLOB_SHAPE, { $0.o = Self.huge }),
             ("endless k", HT_ERROR_BLOB_SHAPE, { $0.k = Self.huge }),
             ("short blob", HT_ERROR_BLOB_TRUNCATED, { $0.packedSize -= 1 }),
-            ("activation", HT_ERROR_EPILOGUE, { $0.activation = ht_activation(rawValue: 2) }),
+            ("activation", HT_ERROR_EPILOGUE, { $0.activation = ht_activation(rawValue: 9) }),
             ("threads", HT_ERROR_THREADS, { $0.options.threads = -1 }),
             ("least threads", HT_ERROR_THREADS, { $0.options.threads = .min }),
             ("unknown ISA", HT_ERROR_ISA, { $0.options.isa = ht_isa(rawValue: 99) }),
@@ -130,27 +133,35 @@ import Testing
             gemm.options.isa = isa
             #expect(gemm.call() == HT_ERROR_ISA)
             var size = 7
-            #expect(ht_nm_gemm_f32_scratch_size(1, 1, 1, 1, 1, &gemm.options, &size) == HT_ERROR_ISA)
+            let status = ht_nm_gemm_scratch_size(
+                1, HT_DTYPE_F32, operands.packed.start, operands.packed.count, &gemm.options, &size)
+            #expect(status == HT_ERROR_ISA)
         }
         #expect(operands.yIsUntouched)
     }
 
     @Test func aSpoiledScratchSizeIsRefused() {
+        let blob = Operands().packed
+        let whole = UnsafeRawPointer(blob.start)
         func call(
-            t: Int = 5, o: Int = 35, k: Int = 20, n: Int = 2, m: Int = 4, threads: CInt = 1, isa: UInt32 = 0
+            x: ht_dtype = HT_DTYPE_F32, blob start: UnsafeRawPointer? = whole, short: Int = 0, threads: CInt = 1,
+            isa: UInt32 = 0
         ) -> ht_status {
             var options = Run(isa: ht_isa(rawValue: .init(isa)), threads: threads).options
             var size = 77
-            let status = ht_nm_gemm_f32_scratch_size(t, o, k, n, m, &options, &size)
+            let status = ht_nm_gemm_scratch_size(5, x, start, blob.count - short, &options, &size)
             #expect((size == 77) == (status != HT_OK))
             return status
         }
         #expect(call() == HT_OK)
-        #expect(call(n: 0) == HT_ERROR_PATTERN)
-        #expect(call(o: Self.huge, k: Self.huge) == HT_ERROR_OVERFLOW)
+        #expect(call(x: HT_DTYPE_I8) == HT_ERROR_BLOB_DTYPE)
+        #expect(call(x: HT_DTYPE_I32) == HT_ERROR_BLOB_DTYPE)
+        #expect(call(blob: nil) == HT_ERROR_NULL)
+        #expect(call(blob: whole + 32) == HT_ERROR_ALIGNMENT)
+        #expect(call(short: 1) == HT_ERROR_BLOB_TRUNCATED)
         #expect(call(threads: -1) == HT_ERROR_THREADS)
         #expect(call(isa: 99) == HT_ERROR_ISA)
-        #expect(ht_nm_gemm_f32_scratch_size(1, 1, 1, 1, 1, nil, nil) == HT_ERROR_NULL)
+        #expect(ht_nm_gemm_scratch_size(1, HT_DTYPE_F32, blob.start, blob.count, nil, nil) == HT_ERROR_NULL)
     }
 
     private static let badPatterns = [(0, 4), (5, 4), (1, 65), (65, 65), (0, 0), (huge, huge), (1, huge), (huge, 4)]
@@ -164,9 +175,8 @@ import Testing
             let packed = Guarded<UInt8>(count: 1024, repeating: 0xee)
             #expect(ht_nm_mask_f32(1, 8, n, m, w, 0, &mask, 0, nil) == HT_ERROR_PATTERN)
             #expect(ht_nm_prune_f32(1, 8, n, m, w, 0, &pruned, 0, nil) == HT_ERROR_PATTERN)
-            #expect(ht_nm_packed_size_f32(1, 8, n, m, &size) == HT_ERROR_PATTERN)
+            #expect(ht_nm_packed_size(1, 8, n, m, HT_DTYPE_F32, nil, &size) == HT_ERROR_PATTERN)
             #expect(ht_nm_pack_f32(1, 8, n, m, w, 0, nil, 0, packed.start, packed.count, nil) == HT_ERROR_PATTERN)
-            #expect(ht_nm_gemm_f32_scratch_size(1, 1, 8, n, m, nil, &size) == HT_ERROR_PATTERN)
             #expect(mask == [0x5a] && pruned.allSatisfy { $0 == 3 } && size == 77)
             #expect(packed.values.allSatisfy { $0 == 0xee })
         }
@@ -222,7 +232,7 @@ import Testing
         let mask = Guarded<UInt8>(count: 256, repeating: 0)
         let packed = Guarded<UInt8>(count: 1 << 14, repeating: 0xee)
         var size = 0
-        #expect(ht_nm_packed_size_f32(o, k, 2, 4, &size) == HT_OK)
+        #expect(ht_nm_packed_size(o, k, 2, 4, HT_DTYPE_F32, nil, &size) == HT_OK)
         let whole = size
         struct Call {
             var o: Int, k: Int
@@ -258,10 +268,10 @@ import Testing
             #expect(got == status, "\(name)")
         }
         #expect(packed.values.allSatisfy { $0 == 0xee })
-        #expect(ht_nm_packed_size_f32(1, 1, 1, 1, nil) == HT_ERROR_NULL)
+        #expect(ht_nm_packed_size(1, 1, 1, 1, HT_DTYPE_F32, nil, nil) == HT_ERROR_NULL)
         for (o, k) in [(Int.max, Int.max), (Self.huge, Self.huge), (1 << 40, 1 << 40), (1 << 62, 4)] {
             size = 77
-            #expect(ht_nm_packed_size_f32(o, k, 2, 4, &size) == HT_ERROR_OVERFLOW)
+            #expect(ht_nm_packed_size(o, k, 2, 4, HT_DTYPE_F32, nil, &size) == HT_ERROR_OVERFLOW)
             #expect(size == 77)
         }
     }
@@ -276,7 +286,7 @@ import Testing
         ) -> ht_status {
             var options = Run(threads: threads).options
             let out = UnsafeMutableRawPointer(w.start) + shift
-            return ht_nm_unpack_f32(
+            return ht_nm_unpack(
                 o, k, operands.packed.start, operands.packed.count - short,
                 null ? nil : out.assumingMemoryBound(to: Float.self), stride, &options)
         }
@@ -289,7 +299,7 @@ import Testing
         #expect(unpack(o: o + 1) == HT_ERROR_BLOB_SHAPE)
         #expect(unpack(k: k + 1) == HT_ERROR_BLOB_SHAPE)
         #expect(unpack(threads: -1) == HT_ERROR_THREADS)
-        #expect(ht_nm_unpack_f32(o, k, nil, 64, w.start, 0, nil) == HT_ERROR_NULL)
+        #expect(ht_nm_unpack(o, k, nil, 64, w.start, 0, nil) == HT_ERROR_NULL)
         #expect(ht_nm_packed_info(operands.packed.start, operands.packed.count, nil) == HT_ERROR_NULL)
         #expect(operands.yIsUntouched)
     }

@@ -27,7 +27,7 @@ import Testing
             return [
                 ht_nm_packed_info(blob.start, size, &info),
                 ht_nm_packed_check(blob.start, size),
-                ht_nm_unpack_f32(o, k, blob.start, size, dense.start, 0, nil),
+                ht_nm_unpack(o, k, blob.start, size, dense.start, 0, nil),
                 ht_nm_gemm_f32(
                     product.t, o, k, product.x.start, 0, blob.start, size, nil, product.y.start, 0, nil),
             ]
@@ -134,7 +134,7 @@ import Testing
             let x = Guarded<Float>(count: 3 * k, repeating: 1)
             let y = Guarded<Float>(count: 3 * o, repeating: Product.canary)
             #expect(ht_nm_gemm_f32(3, o, k, x.start, 0, packed, size, nil, y.start, 0, nil) == HT_ERROR_BLOB_SHAPE)
-            #expect(ht_nm_unpack_f32(o, k, packed, size, y.start, 0, nil) == HT_ERROR_BLOB_SHAPE)
+            #expect(ht_nm_unpack(o, k, packed, size, y.start, 0, nil) == HT_ERROR_BLOB_SHAPE)
             #expect(y.values.allSatisfy { $0.bitPattern == Product.canary.bitPattern })
         }
     }
@@ -158,7 +158,7 @@ import Testing
                 }
                 _ = ht_nm_packed_check(victim.blob.start, victim.blob.count)
                 let (w, x, y) = (victim.dense, victim.product.x, victim.product.y)
-                #expect(ht_nm_unpack_f32(o, k, victim.blob.start, victim.blob.count, w.start, 0, nil) == HT_OK)
+                #expect(ht_nm_unpack(o, k, victim.blob.start, victim.blob.count, w.start, 0, nil) == HT_OK)
                 for isa in Kernels.product {
                     let run = Run(isa: isa, threads: g.pick([1, 2]))
                     let scratch = victim.product.scratch(run)
@@ -181,7 +181,7 @@ import Testing
         func packed(_ isEntry: (Int) -> Bool) -> Guarded<UInt8> {
             let w = (0..<o * k).map { isEntry($0 % k % m) ? Float(1) : 0 }
             var size = 0
-            #expect(ht_nm_packed_size_f32(o, k, n, m, &size) == HT_OK)
+            #expect(ht_nm_packed_size(o, k, n, m, HT_DTYPE_F32, nil, &size) == HT_OK)
             let blob = Guarded<UInt8>(count: size, repeating: 0)
             #expect(ht_nm_pack_f32(o, k, n, m, w, 0, nil, 0, blob.start, size, nil) == HT_OK)
             return blob

@@ -41,7 +41,7 @@ import Testing
         #expect(ht_nm_prune_f32(0, 9, 2, 4, nil, 36, nil, 0, nil) == HT_OK)
         let packed = Guarded<UInt8>(count: 1024, repeating: 0)
         #expect(ht_nm_pack_f32(0, 9, 2, 4, nil, 0, nil, 0, packed.start, packed.count, nil) == HT_OK)
-        #expect(ht_nm_unpack_f32(0, 9, packed.start, packed.count, nil, 0, nil) == HT_OK)
+        #expect(ht_nm_unpack(0, 9, packed.start, packed.count, nil, 0, nil) == HT_OK)
         #expect(
             ht_nm_gemm_f32(3, 0, 9, [Float](repeating: 1, count: 27), 0, packed.start, packed.count, nil, nil, 0, nil)
                 == HT_OK)
@@ -55,6 +55,6 @@ import Testing
         #expect(ht_nm_prune_f32(rows, 0, 2, 4, nil, 0, nil, 0, nil) == HT_OK)
         #expect(ht_nm_pack_f32(rows, 0, 2, 4, nil, 0, nil, 0, packed.start, packed.count, nil) == HT_OK)
         #expect(ht_nm_packed_check(packed.start, packed.count) == HT_OK)
-        #expect(ht_nm_unpack_f32(rows, 0, packed.start, packed.count, nil, 0, nil) == HT_OK)
+        #expect(ht_nm_unpack(rows, 0, packed.start, packed.count, nil, 0, nil) == HT_OK)
     }
 }

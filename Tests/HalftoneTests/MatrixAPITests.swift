@@ -170,7 +170,7 @@ import Testing
             (.isa, HT_ERROR_ISA), (.epilogue, HT_ERROR_EPILOGUE), (.memory, HT_ERROR_MEMORY),
             (.blobTruncated, HT_ERROR_BLOB_TRUNCATED), (.blobForeign, HT_ERROR_BLOB_FOREIGN),
             (.blobVersion, HT_ERROR_BLOB_VERSION), (.blobCorrupt, HT_ERROR_BLOB_CORRUPT),
-            (.blobShape, HT_ERROR_BLOB_SHAPE),
+            (.blobShape, HT_ERROR_BLOB_SHAPE), (.blobType, HT_ERROR_BLOB_DTYPE), (.tuning, HT_ERROR_TUNING),
         ]
         for (error, status) in cases { #expect("\(error)" == String(cString: ht_status_text(status))) }
         let after = ht_status(rawValue: .init(cases.count + 1))

@@ -15,7 +15,7 @@ import Testing
             }
         }
         var options = Run(threads: threads).options
-        let status = ht_nm_unpack_f32(o, k, packed.start, packed.count, dense.start, stride * 4, &options)
+        let status = ht_nm_unpack(o, k, packed.start, packed.count, dense.start, stride * 4, &options)
         #expect(status == HT_OK)
         #expect(dense.values.map(\.bitPattern) == expected, "\(weights.pattern.testDescription) o \(o) k \(k)")
         #expect(dense.slackIsIntact)
@@ -65,7 +65,7 @@ import Testing
             var size = 0
             #expect(ht_nm_prune_f32(o, k, pattern.n, pattern.m, w, 0, &pruned, 0, nil) == HT_OK)
             #expect(ht_nm_mask_f32(o, k, pattern.n, pattern.m, w, 0, &mask, 0, nil) == HT_OK)
-            #expect(ht_nm_packed_size_f32(o, k, pattern.n, pattern.m, &size) == HT_OK)
+            #expect(ht_nm_packed_size(o, k, pattern.n, pattern.m, HT_DTYPE_F32, nil, &size) == HT_OK)
             let (a, b) = (Guarded<UInt8>(count: size, repeating: 1), Guarded<UInt8>(count: size, repeating: 2))
             #expect(ht_nm_pack_f32(o, k, pattern.n, pattern.m, pruned, 0, nil, 0, a.start, size, nil) == HT_OK)
             #expect(ht_nm_pack_f32(o, k, pattern.n, pattern.m, w, 0, mask, 0, b.start, size, nil) == HT_OK)
@@ -79,7 +79,7 @@ import Testing
         let packed = Guarded<UInt8>(count: 1024, repeating: 0)
         #expect(ht_nm_pack_f32(1, 8, 2, 4, w, 0, [0b1000_0000], 0, packed.start, packed.count, nil) == HT_OK)
         var dense = [Float](repeating: 9, count: 8)
-        #expect(ht_nm_unpack_f32(1, 8, packed.start, packed.count, &dense, 0, nil) == HT_OK)
+        #expect(ht_nm_unpack(1, 8, packed.start, packed.count, &dense, 0, nil) == HT_OK)
         #expect(dense == [0, 0, 0, 0, 0, 0, 0, 8])
         // The entries that fill up are columns 0, 1 and 4: an infinity there makes a NaN, and nowhere else.
         for column in 0..<8 {

@@ -10,8 +10,10 @@ import unittest
 import numpy
 
 OK, NULL, PATTERN, STRIDE, NOT_SPARSE, BUFFER_SIZE, WINDOW, TRUNCATED, FOREIGN, SHAPE = 0, 1, 2, 3, 6, 7, 9, 13, 14, 17
+TUNING = 19  # the last
 RELU = 1
 REF = 1
+F32 = 1
 
 size_t, pointer = ctypes.c_size_t, ctypes.c_void_p
 
@@ -26,11 +28,23 @@ class Options(ctypes.Structure):
         ("column_end", size_t),
         ("scratch", pointer),
         ("scratch_size", size_t),
+        ("shared_rows", ctypes.c_int),
+        ("x_order", ctypes.c_int),
+        ("y_order", ctypes.c_int),
     ]
 
 
 class Epilogue(ctypes.Structure):
-    _fields_ = [("bias", pointer), ("activation", ctypes.c_int)]
+    _fields_ = [
+        ("bias", pointer),
+        ("activation", ctypes.c_int),
+        ("low", ctypes.c_float),
+        ("high", ctypes.c_float),
+        ("residual", pointer),
+        ("residual_stride", size_t),
+        ("output", ctypes.c_int),
+        ("quantization", pointer),
+    ]
 
 
 library = ctypes.CDLL(os.environ["HALFTONE_LIBRARY"])
@@ -38,9 +52,9 @@ library.ht_status_text.restype = ctypes.c_char_p
 library.ht_status_text.argtypes = [ctypes.c_int]
 library.ht_nm_mask_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 2 + [pointer]
 library.ht_nm_prune_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 2 + [pointer]
-library.ht_nm_packed_size_f32.argtypes = [size_t] * 4 + [pointer]
+library.ht_nm_packed_size.argtypes = [size_t] * 4 + [ctypes.c_int, pointer, pointer]
 library.ht_nm_pack_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 3 + [pointer]
-library.ht_nm_unpack_f32.argtypes = [size_t] * 2 + [pointer, size_t] * 2 + [pointer]
+library.ht_nm_unpack.argtypes = [size_t] * 2 + [pointer, size_t] * 2 + [pointer]
 library.ht_nm_gemm_f32.argtypes = [size_t] * 3 + [pointer, size_t] * 2 + [pointer] + [pointer, size_t] + [pointer]
 
 
@@ -73,7 +87,7 @@ class Weights:
         self.pruned = numpy.full((self.o, self.k), numpy.nan, numpy.float32)
         check(library.ht_nm_prune_f32(self.o, self.k, n, m, address(w), w.strides[0], address(self.pruned), 0, None))
         size = size_t()
-        check(library.ht_nm_packed_size_f32(self.o, self.k, n, m, ctypes.byref(size)))
+        check(library.ht_nm_packed_size(self.o, self.k, n, m, F32, None, ctypes.byref(size)))
         self.packed = aligned(size.value)
         check(self.pack(self.pruned, self.packed))
 
@@ -141,7 +155,7 @@ class Product(unittest.TestCase):
     def test_unpacks_what_was_packed(self):
         weights = Weights(self.normal(21, 130), 2, 8)
         back = numpy.full((21, 130), numpy.nan, numpy.float32)
-        check(library.ht_nm_unpack_f32(21, 130, address(weights.packed), weights.packed.nbytes, address(back), 0, None))
+        check(library.ht_nm_unpack(21, 130, address(weights.packed), weights.packed.nbytes, address(back), 0, None))
         numpy.testing.assert_array_equal(back, weights.pruned)
 
     def test_same_bits_for_any_threads_and_on_the_reference(self):
@@ -177,11 +191,11 @@ class Errors(unittest.TestCase):
         w, size = self.weights.w, size_t()
         self.assertEqual(self.weights.pack(w, self.weights.packed), NOT_SPARSE)
         self.assertEqual(self.weights.pack(self.weights.pruned, self.weights.packed[:-1]), BUFFER_SIZE)
-        self.assertEqual(library.ht_nm_packed_size_f32(20, 24, 5, 4, ctypes.byref(size)), PATTERN)
-        self.assertEqual(library.ht_nm_packed_size_f32(20, 24, 2, 4, None), NULL)
+        self.assertEqual(library.ht_nm_packed_size(20, 24, 5, 4, F32, None, ctypes.byref(size)), PATTERN)
+        self.assertEqual(library.ht_nm_packed_size(20, 24, 2, 4, F32, None, None), NULL)
 
     def test_each_status_has_a_text(self):
-        self.assertEqual(len({library.ht_status_text(status) for status in range(SHAPE + 1)}), SHAPE + 1)
+        self.assertEqual(len({library.ht_status_text(status) for status in range(TUNING + 1)}), TUNING + 1)
 
 
 if __name__ == "__main__":

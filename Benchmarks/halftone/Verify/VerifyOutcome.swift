@@ -29,11 +29,10 @@ struct VerifyOutcome {
 
     private func scratch(_ options: inout ht_options) throws -> Memory? {
         guard verifyCase.givesScratch else { return nil }
-        let pattern = verifyCase.pattern
         var size = 0
         try check(
-            ht_nm_gemm_f32_scratch_size(
-                verifyCase.t, verifyCase.o, verifyCase.k, pattern.n, pattern.m, &options, &size), "the scratch size")
+            ht_nm_gemm_scratch_size(verifyCase.t, HT_DTYPE_F32, packed.address, packed.bytes, &options, &size),
+            "the scratch size")
         let memory = try Memory(bytes: size)
         // A kernel must not count on zeros there.
         memory.address.initializeMemory(as: UInt8.self, repeating: 0xff, count: size)
@@ -47,7 +46,7 @@ struct VerifyOutcome {
     private static func pack(_ c: VerifyCase) throws -> Memory {
         let pattern = c.pattern
         var size = 0
-        try check(ht_nm_packed_size_f32(c.o, c.k, pattern.n, pattern.m, &size), "the packed size")
+        try check(ht_nm_packed_size(c.o, c.k, pattern.n, pattern.m, HT_DTYPE_F32, nil, &size), "the packed size")
         let packed = try Memory(bytes: size)
         let status = c.w.values.withUnsafeBufferPointer { w in
             withOptionalPointer(c.mask) { mask in
@@ -67,8 +66,9 @@ struct VerifyOutcome {
         let status = withOptionalPointer(c.bias) { bias in
             c.x.values.withUnsafeBufferPointer { x in
                 y.withUnsafeMutableBufferPointer { y in
-                    var epilogue = ht_epilogue(
-                        bias: bias, activation: c.relu ? HT_ACTIVATION_RELU : HT_ACTIVATION_NONE)
+                    var epilogue = ht_epilogue()
+                    epilogue.bias = bias
+                    epilogue.activation = c.relu ? HT_ACTIVATION_RELU : HT_ACTIVATION_NONE
                     var options = options
                     return ht_nm_gemm_f32(
                         c.t, c.o, c.k, x.baseAddress, c.x.stride * 4, packed.address, packed.bytes, &epilogue,

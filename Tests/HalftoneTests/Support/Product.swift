@@ -63,7 +63,9 @@ final class Product {
         var options = run.options
         options.scratch = scratch.map { UnsafeMutableRawPointer($0.start) }
         options.scratch_size = scratch?.count ?? 0
-        var epilogue = ht_epilogue(bias: bias?.start, activation: relu ? HT_ACTIVATION_RELU : HT_ACTIVATION_NONE)
+        var epilogue = ht_epilogue()
+        epilogue.bias = bias.map { UnsafePointer($0.start) }
+        epilogue.activation = relu ? HT_ACTIVATION_RELU : HT_ACTIVATION_NONE
         return ht_nm_gemm_f32(
             t, o, k, x.start, xStride * 4, packed.start, packed.count, &epilogue, y.start, yStride * 4, &options)
     }
@@ -72,7 +74,7 @@ final class Product {
     func scratch(_ run: Run) -> Guarded<UInt8> {
         var options = run.options
         var size = 0
-        let status = ht_nm_gemm_f32_scratch_size(t, o, k, weights.pattern.n, weights.pattern.m, &options, &size)
+        let status = ht_nm_gemm_scratch_size(t, HT_DTYPE_F32, packed.start, packed.count, &options, &size)
         precondition(status == HT_OK)
         return Guarded(count: size, repeating: 0xff)
     }

@@ -55,7 +55,7 @@ final class Weights {
 
     func packedSize() -> Int {
         var size = 0
-        precondition(ht_nm_packed_size_f32(o, k, pattern.n, pattern.m, &size) == HT_OK)
+        precondition(ht_nm_packed_size(o, k, pattern.n, pattern.m, HT_DTYPE_F32, nil, &size) == HT_OK)
         return size
     }
 
