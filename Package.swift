@@ -26,7 +26,7 @@ let package = Package(
             ]
         ),
         .target(name: "Halftone", dependencies: ["CHalftone"]),
-        .target(name: "HalftoneFiles"),
+        .target(name: "HalftoneFiles", dependencies: ["Halftone"]),
         .target(
             name: "CHalftoneBench",
             path: "Benchmarks/support",
@@ -44,7 +44,7 @@ let package = Package(
         .testTarget(name: "HalftoneTests", dependencies: ["CHalftone", "Halftone"]),
         .testTarget(
             name: "HalftoneFilesTests",
-            dependencies: ["HalftoneFiles"],
+            dependencies: ["Halftone", "HalftoneFiles"],
             resources: [.copy("Fixtures")]
         ),
     ]

@@ -12,6 +12,8 @@ public struct NMMatrix: Sendable {
     public let columns: Int
     /// The pattern that the weights were packed under.
     public let pattern: NMPattern
+    /// The type of the weights.
+    public let weightType: DataType
     /// The size of the packed form in bytes, its header included.
     public let packedByteCount: Int
 
@@ -34,23 +36,24 @@ public struct NMMatrix: Sendable {
     /// - Throws: ``HalftoneError/notSparse`` when a group has more than N entries, ``HalftoneError/shape(_:)`` when
     ///   `weights` is too short, `mask` has another shape or a size is negative, ``HalftoneError/stride``,
     ///   ``HalftoneError/overflow``, ``HalftoneError/threads``, ``HalftoneError/memory``.
-    public init(
-        packing weights: Span<Float>, rows: Int, columns: Int, rowStride: Int? = nil, pattern: NMPattern,
+    public init<Weight: NMWeight>(
+        packing weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, pattern: NMPattern,
         mask: NMMask? = nil, threads: Int = 0
     ) throws(HalftoneError) {
-        let w = try Operand("weights hold", count: weights.count, rows: rows, columns: columns, rowStride: rowStride)
+        let w = try Operand(
+            "weights hold", count: weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
         if let mask, mask.rows != rows || mask.columns != columns {
             throw .shape("the mask is \(mask.rows) x \(mask.columns), the weights are \(rows) x \(columns)")
         }
-        var options = try ht_options(threads: threads)
+        let (n, m) = (pattern.n, pattern.m)
+        var options = try pattern.options(threads: threads)
         var size = 0
-        try HalftoneError.check(ht_nm_packed_size(rows, columns, pattern.n, pattern.m, HT_DTYPE_F32, nil, &size))
+        try HalftoneError.check(ht_nm_packed_size(rows, columns, n, m, Weight.dataType.code, &options, &size))
         let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
             let status = weights.withUnsafeBufferPointer { weights in
-                Span.withPointer(to: mask?.bytes.span) { mask in
-                    ht_nm_pack_f32(
-                        rows, columns, pattern.n, pattern.m, weights.baseAddress, w.byteStride, mask, 0,
-                        packed.baseAddress, packed.count, &options)
+                withPointer(to: mask?.bytes) { mask in
+                    NMWeights(matrix: w, type: Weight.dataType, n: n, m: m, address: weights.baseAddress)
+                        .pack(mask: mask, into: packed, &options)
                 }
             }
             try HalftoneError.check(status)
@@ -59,8 +62,8 @@ public struct NMMatrix: Sendable {
     }
 
     /// Packs an array of weights; see the variant over spans.
-    public init(
-        packing weights: [Float], rows: Int, columns: Int, pattern: NMPattern, mask: NMMask? = nil, threads: Int = 0
+    public init<Weight: NMWeight>(
+        packing weights: [Weight], rows: Int, columns: Int, pattern: NMPattern, mask: NMMask? = nil, threads: Int = 0
     ) throws(HalftoneError) {
         try self.init(
             packing: weights.span, rows: rows, columns: columns, pattern: pattern, mask: mask, threads: threads)
@@ -71,10 +74,11 @@ public struct NMMatrix: Sendable {
         var info = ht_nm_info()
         try HalftoneError.check(ht_nm_packed_info(packed.start, packed.count, &info))
         // size_t is an Int here. A header without columns can claim more rows than that, which arrive as negative.
-        guard info.o >= 0, info.k >= 0 else { throw .blobCorrupt }
+        guard info.o >= 0, info.k >= 0, let type = DataType(info.dtype) else { throw .blobCorrupt }
         rows = info.o
         columns = info.k
-        pattern = try NMPattern(info.n, of: info.m)
+        pattern = try NMPattern(info.n, of: info.m, sharedRows: Int(info.shared_rows))
+        weightType = type
         packedByteCount = info.bytes
         self.packed = packed
     }
@@ -83,12 +87,19 @@ public struct NMMatrix: Sendable {
 extension NMMatrix {
     /// The dense weights, `rows` x `columns` values, row-major: entries as they were packed, +0 elsewhere.
     ///
-    /// - Throws: ``HalftoneError/overflow`` when they are too many to be addressed.
-    public func unpacked(threads: Int = 0) throws(HalftoneError) -> [Float] {
+    /// - Parameters:
+    ///   - type: that of ``weightType``.
+    ///   - threads: 1 for this thread only, 0 for all that the machine offers.
+    /// - Throws: ``HalftoneError/blobType`` when the weights are of another type, ``HalftoneError/overflow`` when they
+    ///   are too many to be addressed.
+    public func unpacked<Weight: NMWeight>(
+        as type: Weight.Type = Float.self, threads: Int = 0
+    ) throws(HalftoneError) -> [Weight] {
+        guard type.dataType == weightType else { throw .blobType }
         var options = try ht_options(threads: threads)
         let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
         guard !overflow else { throw .overflow }
-        let (status, weights) = array(count: count) { weights in
+        let (status, weights): (ht_status, [Weight]) = array(count: count) { weights in
             ht_nm_unpack(rows, columns, packed.start, packed.count, weights, 0, &options)
         }
         try HalftoneError.check(status)

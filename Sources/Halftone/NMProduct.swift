@@ -1,100 +1,66 @@
 import CHalftone
 
-/// What happens to each result of a product before it is stored, after the bias is added.
-public enum Activation: Hashable, Sendable {
-    /// Nothing.
-    case none
-    /// Negative results become 0; a NaN stays a NaN.
-    case relu
-
-    var code: ht_activation {
-        switch self {
-        case .none: HT_ACTIVATION_NONE
-        case .relu: HT_ACTIVATION_RELU
-        }
-    }
-}
-
-/// How a product is to run. None of it changes a bit of a result.
-public struct ProductOptions: Hashable, Sendable {
-    /// 1 for this thread only, 0 for all that the machine offers.
-    public var threads = 0
-    /// The instruction set to use.
-    public var isa = ISA.automatic
-    /// Compute only these rows of Y and leave the others as they are; nil for all.
-    public var rowWindow: Range<Int>?
-    /// Compute only these columns of Y and leave the others as they are; nil for all. Both bounds are multiples of 16,
-    /// or the upper one is the last column.
-    public var columnWindow: Range<Int>?
-
-    /// All of Y, on all threads, by the best kernels, unless said otherwise.
-    public init(
-        threads: Int = 0, isa: ISA = .automatic, rowWindow: Range<Int>? = nil, columnWindow: Range<Int>? = nil
-    ) {
-        self.threads = threads
-        self.isa = isa
-        self.rowWindow = rowWindow
-        self.columnWindow = columnWindow
-    }
-
-    /// The C library's options for a Y of rows x columns.
-    func code(rows: Int, columns: Int) throws(HalftoneError) -> ht_options {
-        var options = try ht_options(threads: threads)
-        options.isa = isa.code
-        (options.row_begin, options.row_end) = try Self.bounds(rowWindow, of: rows)
-        (options.column_begin, options.column_end) = try Self.bounds(columnWindow, of: columns)
-        // The C library reads 0 ..< 0 as everything. An empty window at the last row says the same as it.
-        if rowWindow == 0..<0 || columnWindow == 0..<0 { (options.row_begin, options.row_end) = (rows, rows) }
-        return options
-    }
-
-    private static func bounds(_ window: Range<Int>?, of size: Int) throws(HalftoneError) -> (Int, Int) {
-        guard let window else { return (0, 0) }
-        guard window.lowerBound >= 0, window.upperBound <= size else { throw .window }
-        return (window.lowerBound, window.upperBound)
-    }
-}
-
 extension NMMatrix {
-    /// The product Y = activation(X · transpose(W) + bias), where W is this matrix.
+    /// The product Y = epilogue(X · transpose(W)), where W is this matrix.
     ///
-    /// Each result is one chain of fused multiply-adds over the entries of its row of W in column order, started at +0.
-    /// So it has the same bits for any number of rows, threads and any window, on every ISA, and differs from the exact
-    /// one by at most γ(entries) · Σ |x·w|. With no columns, Y is activation(bias).
+    /// Each floating-point sum is one chain of fused multiply-adds over the entries of its row of W in column order,
+    /// started at +0. So it has the same bits for any number of rows, threads, any window and order, on every ISA, and
+    /// differs from the exact one by at most γ(entries) · Σ |x·w|. Weights of 16 bits are widened exactly for `Float`
+    /// inputs; between ``BFloat16`` inputs and weights, subnormal numbers count as zero. Sums of 8-bit products are
+    /// exact. With no columns, Y is the epilogue of 0.
     ///
     /// - Parameters:
-    ///   - x: `rows` x ``columns`` values, row-major.
+    ///   - x: `rows` x ``columns`` values, in the order that `options` say.
     ///   - rows: rows of X and of Y; 0 does nothing.
-    ///   - xStride: elements from one row of X to the next; nil for rows without a gap.
-    ///   - y: receives `rows` x ``NMMatrix/rows`` values, row-major. A gap between its rows is not touched.
-    ///   - yStride: elements from one row of Y to the next; nil for rows without a gap.
-    ///   - bias: a value for each column of Y, or nil.
-    ///   - activation: what is done to each result at last.
-    ///   - options: threads, instruction set and windows.
+    ///   - xStride: elements from one row of X to the next, or from one feature to the next where X is feature-major; nil
+    ///     for no gaps.
+    ///   - y: receives `rows` x ``NMMatrix/rows`` values. Its type says what the results are converted to. A gap between
+    ///     its rows or features is not touched.
+    ///   - yStride: as `xStride`, of Y.
+    ///   - epilogue: what happens to the sums before they are stored.
+    ///   - residual: as many values as Y, added to the results before the activation, or nil.
+    ///   - residualStride: as `yStride`, of the residual.
+    ///   - options: threads, instruction set, windows and orders.
     ///   - scratch: working memory; with one that is large enough, the call allocates nothing.
-    /// - Throws: ``HalftoneError/shape(_:)`` when `x`, `y` or `bias` is too short or `rows` negative,
+    /// - Throws: ``HalftoneError/shape(_:)`` when `x`, `y` or an array of the epilogue is too short or `rows` negative,
     ///   ``HalftoneError/stride``, ``HalftoneError/overflow``, ``HalftoneError/threads``, ``HalftoneError/window``,
-    ///   ``HalftoneError/isa``, ``HalftoneError/memory``.
-    public func multiply(
-        _ x: Span<Float>, rows t: Int, xStride: Int? = nil, into y: inout MutableSpan<Float>, yStride: Int? = nil,
-        bias: Span<Float>? = nil, activation: Activation = .none, options: ProductOptions = ProductOptions(),
-        scratch: Scratch? = nil
+    ///   ``HalftoneError/isa``, ``HalftoneError/memory``, ``HalftoneError/blobType`` where inputs of this type are not
+    ///   multiplied with weights of this type, ``HalftoneError/epilogue`` where the epilogue or the type of Y is not
+    ///   offered for them.
+    public func multiply<Input: NMInput, Output: NMOutput>(
+        _ x: Span<Input>, rows t: Int, xStride: Int? = nil, into y: inout MutableSpan<Output>, yStride: Int? = nil,
+        epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil, residualStride: Int? = nil,
+        options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        let xs = try Operand("X holds", count: x.count, rows: t, columns: columns, rowStride: xStride)
-        let ys = try Operand("Y holds", count: y.count, rows: t, columns: rows, rowStride: yStride)
-        if let bias, bias.count < rows {
-            throw .shape("the bias holds \(bias.count) values, \(rows) columns need \(rows)")
+        let xs = try operand(
+            "X holds", count: x.count, of: Input.self, rows: t, columns: columns, options.xOrder, stride: xStride)
+        let ys = try operand(
+            "Y holds", count: y.count, of: Output.self, rows: t, columns: rows, options.yOrder, stride: yStride)
+        var residualByteStride = ys.byteStride
+        if let residual {
+            residualByteStride = try operand(
+                "the residual holds", count: residual.count, of: Output.Residual.self, rows: t, columns: rows,
+                options.yOrder, stride: residualStride
+            ).byteStride
         }
+        try epilogue.check(columns: rows)
+        // Its values would be read as those of the residual.
+        guard !epilogue.addsToOutput || residual == nil && Output.self == Output.Residual.self else { throw .epilogue }
         var code = try options.code(rows: t, columns: rows)
-        try provide(scratch, rows: t, options: &code)
+        try provide(scratch, rows: t, input: Input.dataType, options: &code)
         let status = x.withUnsafeBufferPointer { x in
             y.withUnsafeMutableBufferPointer { y in
-                Span.withPointer(to: bias) { bias in
-                    var epilogue = ht_epilogue()
-                    (epilogue.bias, epilogue.activation) = (bias, activation.code)
-                    return ht_nm_gemm_f32(
-                        t, rows, columns, x.baseAddress, xs.byteStride, packed.start, packed.count, &epilogue,
-                        y.baseAddress, ys.byteStride, &code)
+                Span.withPointer(to: residual) { residual in
+                    epilogue.withCode { epilogueCode in
+                        epilogueCode.output = Output.dataType.code
+                        epilogueCode.residual = UnsafeRawPointer(residual)
+                        if epilogue.addsToOutput { epilogueCode.residual = UnsafeRawPointer(y.baseAddress) }
+                        epilogueCode.residual_stride = residualByteStride
+                        let operands = NMOperands(
+                            t: t, o: rows, k: columns, xType: Input.dataType, x: x.baseAddress, xStride: xs.byteStride,
+                            packed: packed, y: y.baseAddress, yStride: ys.byteStride)
+                        return operands.multiply(&epilogueCode, &code)
+                    }
                 }
             }
         }
@@ -102,59 +68,75 @@ extension NMMatrix {
     }
 
     /// The product of arrays, into an array; see the variant over spans.
-    public func multiply(
-        _ x: [Float], rows t: Int, into y: inout [Float], bias: [Float]? = nil, activation: Activation = .none,
-        options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
+    public func multiply<Input: NMInput, Output: NMOutput>(
+        _ x: [Input], rows t: Int, into y: inout [Output], epilogue: Epilogue = Epilogue(),
+        residual: [Output.Residual]? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
         var result = y.mutableSpan
         try multiply(
-            x.span, rows: t, into: &result, bias: bias?.span, activation: activation, options: options,
+            x.span, rows: t, into: &result, epilogue: epilogue, residual: residual?.span, options: options,
             scratch: scratch)
     }
 
     /// The product as a new array of `rows` x ``NMMatrix/rows`` values; see the variant over spans. Outside the windows
-    /// of `options` it holds 0.
-    public func multiply(
-        _ x: [Float], rows t: Int, bias: [Float]? = nil, activation: Activation = .none,
-        options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
-    ) throws(HalftoneError) -> [Float] {
+    /// of `options`, and before an epilogue adds to it, it holds 0.
+    public func multiply<Input: NMInput, Output: NMOutput>(
+        _ x: [Input], rows t: Int, as type: Output.Type = Float.self, epilogue: Epilogue = Epilogue(),
+        residual: [Output.Residual]? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
+    ) throws(HalftoneError) -> [Output] {
         // X is checked first: a wrong number of rows must not ask for the memory of its result.
-        _ = try Operand("X holds", count: x.count, rows: t, columns: columns)
+        _ = try operand("X holds", count: x.count, of: Input.self, rows: t, columns: columns, options.xOrder)
         let (count, overflow) = t.multipliedReportingOverflow(by: rows)
-        guard !overflow, count <= Int.max / MemoryLayout<Float>.stride else { throw .overflow }
-        var y = [Float](repeating: 0, count: count)
+        guard !overflow, count <= Int.max / MemoryLayout<Output>.stride else { throw .overflow }
+        var y = [Output](unsafeUninitializedCapacity: count) { buffer, initialized in
+            UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+            initialized = count
+        }
         try multiply(
-            x, rows: t, into: &y, bias: bias, activation: activation, options: options, scratch: scratch)
+            x, rows: t, into: &y, epilogue: epilogue, residual: residual, options: options, scratch: scratch)
         return y
     }
 
     /// How many bytes of ``Scratch`` a product of so many rows of X needs.
     ///
-    /// - Throws: ``HalftoneError/shape(_:)`` when `rows` is negative, ``HalftoneError/overflow``,
-    ///   ``HalftoneError/threads``, ``HalftoneError/isa``.
-    public func scratchByteCount(
-        rows t: Int, options: ProductOptions = ProductOptions()
+    /// - Throws: ``HalftoneError/shape(_:)`` when `rows` is negative, ``HalftoneError/blobType`` when inputs of this
+    ///   type are not multiplied with weights of this type, ``HalftoneError/overflow``, ``HalftoneError/threads``,
+    ///   ``HalftoneError/isa``.
+    public func scratchByteCount<Input: NMInput>(
+        rows t: Int, input: Input.Type = Float.self, options: ProductOptions = ProductOptions()
     ) throws(HalftoneError) -> Int {
         guard t >= 0 else { throw .shape("X cannot have \(t) rows") }
-        var code = try ht_options(threads: options.threads)
-        code.isa = options.isa.code
-        return try scratchByteCount(rows: t, options: &code)
+        var code = try options.code()
+        return try scratchByteCount(rows: t, input: input.dataType, options: &code)
     }
 
-    private func scratchByteCount(rows t: Int, options: inout ht_options) throws(HalftoneError) -> Int {
+    private func scratchByteCount(
+        rows t: Int, input: DataType, options: inout ht_options
+    ) throws(HalftoneError) -> Int {
         var size = 0
         try HalftoneError.check(
-            ht_nm_gemm_scratch_size(t, HT_DTYPE_F32, packed.start, packed.count, &options, &size))
+            ht_nm_gemm_scratch_size(t, input.code, packed.start, packed.count, &options, &size))
         // size_t is an Int here, so that a size beyond Int.max arrives as a negative one.
         guard size >= 0 else { throw .overflow }
         return size
     }
 
     /// Lets the call use `scratch`, grown to what it needs.
-    private func provide(_ scratch: Scratch?, rows t: Int, options: inout ht_options) throws(HalftoneError) {
+    private func provide(
+        _ scratch: Scratch?, rows t: Int, input: DataType, options: inout ht_options
+    ) throws(HalftoneError) {
         guard let scratch else { return }
-        try scratch.reserve(try scratchByteCount(rows: t, options: &options))
+        try scratch.reserve(try scratchByteCount(rows: t, input: input, options: &options))
         options.scratch = scratch.memory
         options.scratch_size = scratch.byteCount
+    }
+
+    /// A matrix of activations that lies in memory in this order.
+    private func operand<Element: KernelNumber>(
+        _ subject: String, count: Int, of type: Element.Type, rows: Int, columns: Int, _ order: MatrixOrder,
+        stride: Int? = nil
+    ) throws(HalftoneError) -> Operand {
+        let (lines, length) = order == .rows ? (rows, columns) : (columns, rows)
+        return try Operand(subject, count: count, of: type, rows: lines, columns: length, rowStride: stride)
     }
 }

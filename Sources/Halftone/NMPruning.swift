@@ -5,7 +5,7 @@ extension NMPattern {
     ///
     /// Of equal magnitudes the lower column wins. A NaN counts as larger than infinity, so it is kept. The choice by
     /// magnitude is that of Zhou et al. 2021, "Learning N:M fine-grained structured sparse neural networks from
-    /// scratch".
+    /// scratch". Rows that share a pattern keep the columns whose magnitudes, summed over these rows, are the largest.
     ///
     /// - Parameters:
     ///   - weights: `rows` x `columns` values, row-major, outputs by inputs.
@@ -13,24 +13,25 @@ extension NMPattern {
     ///   - threads: 1 for this thread only, 0 for all that the machine offers.
     /// - Throws: ``HalftoneError/shape(_:)`` when `weights` is too short or a size negative, ``HalftoneError/stride``,
     ///   ``HalftoneError/overflow``, ``HalftoneError/threads``.
-    public func mask(
-        of weights: Span<Float>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
+    public func mask<Weight: NMWeight>(
+        of weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
     ) throws(HalftoneError) -> NMMask {
-        let w = try Operand("weights hold", count: weights.count, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try ht_options(threads: threads)
+        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
+        var options = try options(threads: threads)
         let (count, overflow) = rows.multipliedReportingOverflow(by: NMMask.rowBytes(columns))
         guard !overflow else { throw .overflow }
         var bytes = [UInt8](repeating: 0, count: count)
         let status = weights.withUnsafeBufferPointer { weights in
-            ht_nm_mask_f32(
-                rows, columns, n, m, weights.baseAddress, w.byteStride, &bytes, 0, &options)
+            call(w, Weight.self, weights.baseAddress).mask(&bytes, &options)
         }
         try HalftoneError.check(status)
         return try NMMask(rows: rows, columns: columns, bytes: bytes)
     }
 
     /// The mask of an array of weights; see the variant over spans.
-    public func mask(of weights: [Float], rows: Int, columns: Int, threads: Int = 0) throws(HalftoneError) -> NMMask {
+    public func mask<Weight: NMWeight>(
+        of weights: [Weight], rows: Int, columns: Int, threads: Int = 0
+    ) throws(HalftoneError) -> NMMask {
         try mask(of: weights.span, rows: rows, columns: columns, threads: threads)
     }
 
@@ -41,20 +42,22 @@ extension NMPattern {
     ///   - rowStride: elements from one row to the next; nil for rows without a gap.
     ///   - threads: 1 for this thread only, 0 for all that the machine offers.
     /// - Throws: as ``mask(of:rows:columns:rowStride:threads:)``.
-    public func prune(
-        _ weights: inout MutableSpan<Float>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
+    public func prune<Weight: NMWeight>(
+        _ weights: inout MutableSpan<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
     ) throws(HalftoneError) {
-        let w = try Operand("weights hold", count: weights.count, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try ht_options(threads: threads)
+        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
+        var options = try options(threads: threads)
         let status = weights.withUnsafeMutableBufferPointer { weights in
-            ht_nm_prune_f32(
-                rows, columns, n, m, weights.baseAddress, w.byteStride, weights.baseAddress, w.byteStride, &options)
+            call(w, Weight.self, weights.baseAddress)
+                .prune(into: weights.baseAddress, stride: w.byteStride, &options)
         }
         try HalftoneError.check(status)
     }
 
     /// Prunes an array of weights in place; see the variant over spans.
-    public func prune(_ weights: inout [Float], rows: Int, columns: Int, threads: Int = 0) throws(HalftoneError) {
+    public func prune<Weight: NMWeight>(
+        _ weights: inout [Weight], rows: Int, columns: Int, threads: Int = 0
+    ) throws(HalftoneError) {
         var span = weights.mutableSpan
         try prune(&span, rows: rows, columns: columns, threads: threads)
     }
@@ -66,14 +69,14 @@ extension NMPattern {
     ///   - rowStride: elements from one row to the next; nil for rows without a gap.
     ///   - threads: 1 for this thread only, 0 for all that the machine offers.
     /// - Throws: as ``mask(of:rows:columns:rowStride:threads:)``.
-    public func pruned(
-        _ weights: Span<Float>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
-    ) throws(HalftoneError) -> [Float] {
-        let w = try Operand("weights hold", count: weights.count, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try ht_options(threads: threads)
-        let (status, result) = weights.withUnsafeBufferPointer { weights in
+    public func pruned<Weight: NMWeight>(
+        _ weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
+    ) throws(HalftoneError) -> [Weight] {
+        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
+        var options = try options(threads: threads)
+        let (status, result): (ht_status, [Weight]) = weights.withUnsafeBufferPointer { weights in
             array(count: rows * columns) { result in
-                ht_nm_prune_f32(rows, columns, n, m, weights.baseAddress, w.byteStride, result, 0, &options)
+                call(w, Weight.self, weights.baseAddress).prune(into: result, stride: 0, &options)
             }
         }
         try HalftoneError.check(status)
@@ -81,9 +84,22 @@ extension NMPattern {
     }
 
     /// A pruned copy of an array of weights; see the variant over spans.
-    public func pruned(
-        _ weights: [Float], rows: Int, columns: Int, threads: Int = 0
-    ) throws(HalftoneError) -> [Float] {
+    public func pruned<Weight: NMWeight>(
+        _ weights: [Weight], rows: Int, columns: Int, threads: Int = 0
+    ) throws(HalftoneError) -> [Weight] {
         try pruned(weights.span, rows: rows, columns: columns, threads: threads)
+    }
+
+    private func operand<Weight: NMWeight>(
+        _ count: Int, of type: Weight.Type, rows: Int, columns: Int, rowStride: Int?
+    ) throws(HalftoneError) -> Operand {
+        try Operand(
+            "weights hold", count: count, of: type, rows: rows, columns: columns, rowStride: rowStride)
+    }
+
+    private func call<Weight: NMWeight>(
+        _ matrix: Operand, _ type: Weight.Type, _ address: UnsafeRawPointer?
+    ) -> NMWeights {
+        NMWeights(matrix: matrix, type: type.dataType, n: n, m: m, address: address)
     }
 }

@@ -9,11 +9,13 @@ struct Operand {
 
     /// - Parameters:
     ///   - subject: how an error text begins, as in "weights hold".
-    ///   - count: the elements that are there.
+    ///   - count: the elements that are there, of this type.
     ///   - rowStride: elements from one row to the next; nil for rows without a gap.
-    init(
-        _ subject: String, count: Int, rows: Int, columns: Int, rowStride: Int? = nil, elementSize: Int = 4
+    init<Element: KernelNumber>(
+        _ subject: String, count: Int, of type: Element.Type, rows: Int, columns: Int, rowStride: Int? = nil
     ) throws(HalftoneError) {
+        let elementSize = MemoryLayout<Element>.stride
+        precondition(elementSize == type.dataType.byteCount, "\(type) is not what it says, \(type.dataType)")
         guard rows >= 0, columns >= 0 else { throw .shape("a matrix cannot be \(rows) x \(columns)") }
         let stride = rowStride ?? columns
         guard stride >= columns else { throw .stride }
@@ -57,9 +59,11 @@ extension ht_options {
 }
 
 /// An array that a call of the C library fills; it is empty when the call fails.
-func array(count: Int, filledBy call: (UnsafeMutablePointer<Float>?) -> ht_status) -> (ht_status, [Float]) {
+func array<Element: KernelNumber>(
+    count: Int, filledBy call: (UnsafeMutableRawPointer?) -> ht_status
+) -> (ht_status, [Element]) {
     var status = HT_OK
-    let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+    let values = [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
         status = call(buffer.baseAddress)
         initialized = status == HT_OK ? count : 0
     }

@@ -8,7 +8,7 @@ public enum ElementType: CaseIterable, Hashable, Sendable {
     case f32
     /// IEEE 754 binary16.
     case f16
-    /// The upper half of an IEEE 754 binary32; see ``BFloat16``.
+    /// The upper half of an IEEE 754 binary32, which module Halftone calls `BFloat16`.
     case bf16
     /// Signed 64-bit integer.
     case i64

@@ -1,3 +1,5 @@
+import Halftone
+
 extension Tensor {
     /// The elements of an ``ElementType/f32``, ``ElementType/f16`` or ``ElementType/bf16`` tensor as `Float`, in
     /// row-major order.

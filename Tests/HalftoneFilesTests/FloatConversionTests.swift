@@ -1,3 +1,4 @@
+import Halftone
 import Testing
 
 @testable import HalftoneFiles

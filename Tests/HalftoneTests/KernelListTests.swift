@@ -76,10 +76,10 @@ import Testing
         await #expect(processExitsWith: .success) {
             setenv("HALFTONE_ISA", "sse9", 1)
             try #require(Machine.kernels.allSatisfy { !$0.chosen })
-            let matrix = try NMMatrix(packing: [1], rows: 1, columns: 1, pattern: NMPattern(1, of: 1))
-            #expect(throws: HalftoneError.isa) { try matrix.multiply([1], rows: 1) }
+            let matrix = try NMMatrix(packing: [1] as [Float], rows: 1, columns: 1, pattern: NMPattern(1, of: 1))
+            #expect(throws: HalftoneError.isa) { try matrix.multiply([1] as [Float], rows: 1) }
             // A row that is asked for by name does not need the variable.
-            #expect(try matrix.multiply([3], rows: 1, options: ProductOptions(isa: .reference)) == [3])
+            #expect(try matrix.multiply([3] as [Float], rows: 1, options: ProductOptions(isa: .reference)) == [3])
         }
         await #expect(processExitsWith: .success) {
             setenv("HALFTONE_ISA", "", 1)

@@ -128,7 +128,7 @@ import Testing
 
     @Test func refusesWhatIsNotSparse() {
         #expect(throws: HalftoneError.notSparse) {
-            try NMMatrix(packing: [1, 2, 3, 0], rows: 1, columns: 4, pattern: pattern)
+            try NMMatrix(packing: [1, 2, 3, 0] as [Float], rows: 1, columns: 4, pattern: pattern)
         }
     }
 
@@ -152,12 +152,12 @@ import Testing
 
     @Test func emptyMatricesAreFine() throws {
         for (rows, columns) in [(0, 0), (0, 5), (5, 0), (.max, 0)] {
-            let matrix = try NMMatrix(packing: [], rows: rows, columns: columns, pattern: pattern)
+            let matrix = try NMMatrix(packing: [Float](), rows: rows, columns: columns, pattern: pattern)
             #expect(matrix.rows == rows && matrix.columns == columns)
             #expect(try matrix.unpacked().isEmpty)
             try matrix.verify()
-            #expect(try pattern.pruned([], rows: rows, columns: columns).isEmpty)
-            #expect(try pattern.mask(of: [], rows: rows, columns: columns).count == 0)
+            #expect(try pattern.pruned([Float](), rows: rows, columns: columns).isEmpty)
+            #expect(try pattern.mask(of: [Float](), rows: rows, columns: columns).count == 0)
         }
     }
 

@@ -10,6 +10,7 @@ import Testing
     private let matrix: NMMatrix
     private let x: [Float]
     private let bias: [Float]
+    private let biasAndReLU: Epilogue
     /// Y with the bias and a ReLU, by the reference.
     private let expected: [Float]
 
@@ -29,23 +30,23 @@ import Testing
                 }
             }
         }
-        (self.x, self.bias) = (x, bias)
+        (self.x, self.bias, biasAndReLU) = (x, bias, Epilogue(bias: bias, activation: .relu))
     }
 
     @Test func everyFormGivesTheSame() throws {
-        #expect(try matrix.multiply(x, rows: Self.t, bias: bias, activation: .relu) == expected)
+        #expect(try matrix.multiply(x, rows: Self.t, epilogue: biasAndReLU) == expected)
         var y = [Float](repeating: -7, count: expected.count)
-        try matrix.multiply(x, rows: Self.t, into: &y, bias: bias, activation: .relu)
+        try matrix.multiply(x, rows: Self.t, into: &y, epilogue: biasAndReLU)
         #expect(y == expected)
         y = [Float](repeating: -7, count: expected.count)
         var span = y.mutableSpan
-        try matrix.multiply(x.span, rows: Self.t, into: &span, bias: bias.span, activation: .relu)
+        try matrix.multiply(x.span, rows: Self.t, into: &span, epilogue: biasAndReLU)
         #expect(y == expected)
     }
 
     @Test func biasAndActivationAreOptional() throws {
         let plain = try matrix.multiply(x, rows: Self.t)
-        let biased = try matrix.multiply(x, rows: Self.t, bias: bias)
+        let biased = try matrix.multiply(x, rows: Self.t, epilogue: Epilogue(bias: bias))
         for at in plain.indices { #expect(biased[at] == plain[at] + bias[at % Self.o]) }
         #expect(biased.map { max(0, $0) } == expected)
         #expect(plain.contains { $0 < 0 })
@@ -59,7 +60,7 @@ import Testing
         var y = [Float](repeating: -7, count: (t - 1) * yStride + o)
         var span = y.mutableSpan
         try matrix.multiply(
-            wide.span, rows: t, xStride: xStride, into: &span, yStride: yStride, bias: bias.span, activation: .relu)
+            wide.span, rows: t, xStride: xStride, into: &span, yStride: yStride, epilogue: biasAndReLU)
         for at in y.indices {
             let (row, column) = (at / yStride, at % yStride)
             #expect(y[at] == (column < o ? expected[row * o + column] : -7))
@@ -70,7 +71,7 @@ import Testing
         for threads in [0, 1, 2, 5] {
             for row in Machine.kernels where row.op == "nm_gemm_f32" && row.runs {
                 let options = ProductOptions(threads: threads, isa: try #require(ISA(row.isa)))
-                let y = try matrix.multiply(x, rows: Self.t, bias: bias, activation: .relu, options: options)
+                let y = try matrix.multiply(x, rows: Self.t, epilogue: biasAndReLU, options: options)
                 #expect(y == expected)
             }
         }
@@ -85,7 +86,7 @@ import Testing
         for (rows, columns) in windows {
             var y = [Float](repeating: -7, count: t * o)
             try matrix.multiply(
-                x, rows: t, into: &y, bias: bias, activation: .relu,
+                x, rows: t, into: &y, epilogue: biasAndReLU,
                 options: ProductOptions(rowWindow: rows, columnWindow: columns))
             for at in y.indices {
                 let inside = (rows ?? 0..<t) ~= at / o && (columns ?? 0..<o) ~= at % o
@@ -116,7 +117,7 @@ import Testing
             try matrix.multiply(x, rows: 10)
         }
         #expect(throws: HalftoneError.shape("the bias holds 36 values, 37 columns need 37")) {
-            try matrix.multiply(x, rows: 9, into: &y, bias: Array(bias.dropLast()))
+            try matrix.multiply(x, rows: 9, into: &y, epilogue: Epilogue(bias: Array(bias.dropLast())))
         }
         var short = Array(y.dropLast())
         #expect(throws: HalftoneError.shape("Y holds 332 values, 9 x 37 need 333")) {
@@ -152,10 +153,10 @@ import Testing
 
     /// A product with no columns of W, whose rows are bounded by nothing but Y.
     @Test func refusesRowsBeyondMemory() throws {
-        let empty = try NMMatrix(packing: [], rows: 1, columns: 0, pattern: pattern)
-        #expect(throws: HalftoneError.overflow) { try empty.multiply([], rows: .max) }
-        #expect(try empty.multiply([], rows: 3, bias: [2]) == [2, 2, 2])
-        #expect(try matrix.multiply([], rows: 0).isEmpty)
+        let empty = try NMMatrix(packing: [Float](), rows: 1, columns: 0, pattern: pattern)
+        #expect(throws: HalftoneError.overflow) { try empty.multiply([Float](), rows: .max) }
+        #expect(try empty.multiply([Float](), rows: 3, epilogue: Epilogue(bias: [2])) == [2, 2, 2])
+        #expect(try matrix.multiply([Float](), rows: 0).isEmpty)
     }
 
     @Test func scratchGrowsOnceAndIsReused() throws {
@@ -164,7 +165,7 @@ import Testing
         let options = ProductOptions(threads: 2)
         for rows in [1, Self.t, 3, Self.t] {
             let y = try matrix.multiply(
-                x, rows: rows, bias: bias, activation: .relu, options: options, scratch: scratch)
+                x, rows: rows, epilogue: biasAndReLU, options: options, scratch: scratch)
             #expect(y == Array(expected[..<(rows * Self.o)]))
         }
         #expect(scratch.byteCount == (try matrix.scratchByteCount(rows: Self.t, options: options)))
@@ -179,10 +180,10 @@ import Testing
 
     /// A matrix is used from several tasks at once.
     @Test func isSharedBetweenTasks() async throws {
-        let (matrix, x, bias) = (matrix, x, bias)
+        let (matrix, x, biasAndReLU) = (matrix, x, biasAndReLU)
         let results = try await withThrowingTaskGroup(of: [Float].self) { group in
             for _ in 0..<8 {
-                group.addTask { try matrix.multiply(x, rows: Self.t, bias: bias, activation: .relu) }
+                group.addTask { try matrix.multiply(x, rows: Self.t, epilogue: biasAndReLU) }
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
