@@ -45,9 +45,18 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ));
 }
 
-// Lanes that are not there load as zero.
+// Aligned to 32 bytes.
+HT_INLINE ht_vec ht_vload(const float *from) { return _mm256_load_ps(from); }
+HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm256_store_ps(to, v); }
+
+// Lanes that are not there load as zero and are not stored. Some cores take a dozen cycles for a masked store.
 HT_INLINE ht_vec ht_load_f32(const float *from, ht_lanes in) { return _mm256_maskload_ps(from, in.mask); }
-HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) { _mm256_maskstore_ps(to, in.mask, v); }
+HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) {
+    if (in.count == 8)
+        _mm256_storeu_ps(to, v);
+    else
+        _mm256_maskstore_ps(to, in.mask, v);
+}
 
 HT_INLINE ht_vec ht_load_bf16(const uint16_t *from, ht_lanes in) {
     __m128i low = _mm_setzero_si128();
@@ -71,6 +80,25 @@ HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
         _mm_storeu_si128((__m128i *)to, low);
     else
         __builtin_memcpy(to, &low, in.count * sizeof *to);
+}
+
+// Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
+HT_INLINE void ht_vtranspose(ht_vec r[HT_VEC_LANES]) {
+    __m256 t[8];
+    HT_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        __m256 low01 = _mm256_unpacklo_ps(r[i], r[i + 1]), high01 = _mm256_unpackhi_ps(r[i], r[i + 1]);
+        __m256 low23 = _mm256_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm256_shuffle_ps(low01, low23, 0x44);
+        t[i + 1] = _mm256_shuffle_ps(low01, low23, 0xee);
+        t[i + 2] = _mm256_shuffle_ps(high01, high23, 0x44);
+        t[i + 3] = _mm256_shuffle_ps(high01, high23, 0xee);
+    }
+    HT_UNROLL
+    for (int j = 0; j < 4; j++) {
+        r[j] = _mm256_permute2f128_ps(t[j], t[4 + j], 0x20);
+        r[4 + j] = _mm256_permute2f128_ps(t[j], t[4 + j], 0x31);
+    }
 }
 
 #endif

@@ -37,7 +37,11 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_LT_OQ), b, a);
 }
 
-// Lanes that are not there load as zero.
+// Aligned to 64 bytes.
+HT_INLINE ht_vec ht_vload(const float *from) { return _mm512_load_ps(from); }
+HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm512_store_ps(to, v); }
+
+// Lanes that are not there load as zero and are not stored.
 HT_INLINE ht_vec ht_load_f32(const float *from, ht_lanes in) { return _mm512_maskz_loadu_ps(in, from); }
 HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) { _mm512_mask_storeu_ps(to, in, v); }
 
@@ -54,6 +58,30 @@ HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
     __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
     near = _mm512_mask_or_epi32(near, nan, bits, _mm512_set1_epi32(0x400000));
     _mm256_mask_storeu_epi16(to, in, _mm512_cvtepi32_epi16(_mm512_srli_epi32(near, 16)));
+}
+
+// Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
+HT_INLINE void ht_vtranspose(ht_vec r[HT_VEC_LANES]) {
+    __m512 t[16];
+    HT_UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        __m512 low01 = _mm512_unpacklo_ps(r[i], r[i + 1]), high01 = _mm512_unpackhi_ps(r[i], r[i + 1]);
+        __m512 low23 = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(low01), _mm512_castps_pd(low23)));
+        t[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(low01), _mm512_castps_pd(low23)));
+        t[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
+        t[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(high01), _mm512_castps_pd(high23)));
+    }
+    HT_UNROLL
+    for (int j = 0; j < 4; j++) {
+        __m512 even01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0x88), odd01 = _mm512_shuffle_f32x4(t[j], t[4 + j], 0xdd);
+        __m512 even23 = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0x88);
+        __m512 odd23 = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0xdd);
+        r[j] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+        r[4 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+        r[8 + j] = _mm512_shuffle_f32x4(even01, even23, 0xdd);
+        r[12 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0xdd);
+    }
 }
 
 #endif

@@ -5,8 +5,8 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <string.h>
 
+#include "floats.h"
 #include "simd.h"
 
 typedef float ht_vec;
@@ -28,20 +28,8 @@ HT_INLINE ht_vec ht_vabs(ht_vec a) { return fabsf(a); }
 HT_INLINE ht_vec ht_at_least(ht_vec v, ht_vec low) { return v < low ? low : v; }
 HT_INLINE ht_vec ht_at_most(ht_vec v, ht_vec high) { return v > high ? high : v; }
 
-HT_INLINE uint32_t ht_bits_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-HT_INLINE float ht_float_of(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 // The float whose exponent field is the low byte of a's bits.
-HT_INLINE ht_vec ht_power_of_two(ht_vec a) { return ht_float_of(ht_bits_of(a) << 23); }
+HT_INLINE ht_vec ht_power_of_two(ht_vec a) { return ht_f32_of_bits(ht_bits_of_f32(a) << 23); }
 
 HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) { return v < 0 ? a : b; }
 
@@ -52,13 +40,11 @@ HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) {
 }
 
 HT_INLINE ht_vec ht_load_bf16(const uint16_t *from, ht_lanes in) {
-    return in ? ht_float_of((uint32_t)*from << 16) : 0;
+    return in ? ht_bf16_to_f32(*from) : 0;
 }
 
-// To nearest, ties to even; a NaN keeps its upper bits and becomes quiet.
 HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
-    uint32_t bits = ht_bits_of(v);
-    if (in) *to = (uint16_t)((v != v ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    if (in) *to = ht_f32_to_bf16(v);
 }
 
 #endif

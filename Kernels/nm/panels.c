@@ -38,17 +38,29 @@ typedef struct job {
     float *sums;           // scratch
 } job;
 
-static const float *x_row(const job *j, size_t t) {
-    return (const float *)((const char *)j->task->x + t * j->task->x_stride);
+// X from one row and column on.
+static const float *x_at(const job *j, size_t t, size_t column) {
+    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
+    size_t line = by_rows ? t : column, place = by_rows ? column : t;
+    return (const float *)((const char *)j->task->x + line * j->task->x_stride) + place;
 }
 
-static float *y_row(const job *j, size_t t) { return (float *)((char *)j->task->y + t * j->task->y_stride); }
-
-static const float *bias_at(const job *j, size_t o) {
-    return j->task->epilogue.bias ? j->task->epilogue.bias + o : NULL;
+// Y from one row and column on.
+static ht_nm_target target_at(const job *j, size_t t, size_t o) {
+    const ht_nm_task *task = j->task;
+    const ht_epilogue *e = &task->epilogue;
+    bool by_rows = task->y_order == HT_ORDER_ROWS;
+    size_t line = by_rows ? t : o, offset = (by_rows ? o : t) * ht_dtype_size(task->y_dtype);
+    return (ht_nm_target){
+        .y = (char *)task->y + line * task->y_stride + offset,
+        .y_stride = task->y_stride,
+        .dtype = task->y_dtype,
+        .residual = e->residual ? (const char *)e->residual + line * e->residual_stride + offset : NULL,
+        .residual_stride = e->residual_stride,
+        .bias = e->bias ? e->bias + o : NULL,
+        .epilogue = e,
+    };
 }
-
-static bool relu(const job *j) { return j->task->epilogue.activation == HT_ACTIVATION_RELU; }
 
 // Where block b begins in an X panel, in columns.
 static size_t block_start(const job *j, size_t b) { return b ? b * ht_nm_panel_columns(j->l, 0) : 0; }
@@ -77,10 +89,10 @@ static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
 
 static void pack_panel(const job *j, const panel *p) {
     for (size_t b = 0; b < j->l->blocks; b++) {
-        const float *from = x_row(j, j->t + p->row) + b * j->l->block_columns;
+        const float *from = x_at(j, j->t + p->row, b * j->l->block_columns);
         float *to = j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
-        j->vectors->pack(from, j->task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
-                         p->shape->width, to);
+        j->vectors->pack[j->task->x_order](from, j->task->x_stride, p->rows, ht_nm_block_width(j->l, b),
+                                           ht_nm_panel_columns(j->l, b), p->shape->width, to);
     }
 }
 
@@ -104,8 +116,9 @@ static void finish(const job *j, const panel *p, size_t base, size_t end) {
     for (size_t o = base; o < end; o += HT_NM_STRIP) {
         size_t stop = ht_min(end, o + HT_NM_STRIP);
         add_block(j, p, j->l->blocks - 1, base, o, stop);
-        j->vectors->store(j->sums + p->row * output_capacity(j->l) + (o - base) * p->shape->width, p->shape->width,
-                          p->rows, stop - o, y_row(j, j->t + p->row) + o, j->task->y_stride, bias_at(j, o), relu(j));
+        const ht_nm_target target = target_at(j, j->t + p->row, o);
+        j->vectors->store[j->task->y_order](j->sums + p->row * output_capacity(j->l) + (o - base) * p->shape->width,
+                                            p->shape->width, p->rows, stop - o, &target);
     }
 }
 
@@ -128,16 +141,22 @@ static void run_panels(const job *j) {
 
 // MARK: strips
 
+// Copies a block of a row of X.
+static void copy_block(const job *j, size_t t, size_t b, float *to) {
+    size_t width = ht_nm_block_width(j->l, b);
+    const float *from = x_at(j, t, b * j->l->block_columns);
+    if (j->task->x_order == HT_ORDER_ROWS)
+        memcpy(to, from, width * sizeof *to);
+    else
+        for (size_t k = 0; k < width; k++) to[k] = *(const float *)((const char *)from + k * j->task->x_stride);
+}
+
 // Copies the rows of X, each block's columns zero-padded, rows behind the last all zero.
 static void copy_rows(const job *j, size_t padded_rows) {
     size_t stride = padded_columns(j);
-    for (size_t r = 0; r < padded_rows; r++) {
-        float *to = j->x + r * stride;
-        memset(to, 0, stride * sizeof *to);
-        for (size_t b = 0; r < j->rows && b < j->l->blocks; b++)
-            memcpy(to + block_start(j, b), x_row(j, j->t + r) + b * j->l->block_columns,
-                   ht_nm_block_width(j->l, b) * sizeof *to);
-    }
+    memset(j->x, 0, padded_rows * stride * sizeof *j->x);
+    for (size_t b = 0; b < j->l->blocks; b++)
+        for (size_t r = 0; r < j->rows; r++) copy_block(j, j->t + r, b, j->x + r * stride + block_start(j, b));
 }
 
 static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t row, size_t log2_rows) {
@@ -154,6 +173,19 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
     j->vectors->strips[log2_rows][j->code](&args);
 }
 
+// Stores sums[row][16] of up to 16 rows and columns of Y from row t and column o on.
+static void store_strip(const job *j, const float *sums, size_t t, size_t rows, size_t o, size_t columns) {
+    const ht_nm_target target = target_at(j, t, o);
+    if (j->task->y_order == HT_ORDER_ROWS) {
+        j->vectors->store_rows(sums, rows, columns, &target);
+        return;
+    }
+    _Alignas(HT_ALIGNMENT) float turned[HT_NM_STRIP * HT_NM_STRIP];
+    j->vectors->pack[HT_ORDER_ROWS](sums, HT_NM_STRIP * sizeof *sums, rows, HT_NM_STRIP, HT_NM_STRIP, HT_NM_STRIP,
+                                    turned);
+    j->vectors->store[HT_ORDER_FEATURES](turned, HT_NM_STRIP, rows, columns, &target);
+}
+
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
 static void run_strip_pass(const job *j, size_t row, size_t rows) {
     size_t log2_rows = rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0, pass_rows = (size_t)1 << log2_rows;
@@ -162,8 +194,7 @@ static void run_strip_pass(const job *j, size_t row, size_t rows) {
         size_t end = ht_min(j->task->o_end, o + outputs);
         for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, row, log2_rows);
         for (size_t s = o; s < end; s += HT_NM_STRIP)
-            j->vectors->store_rows(j->sums + (s - o) * pass_rows, rows, ht_min(HT_NM_STRIP, end - s),
-                                   y_row(j, j->t + row) + s, j->task->y_stride, bias_at(j, s), relu(j));
+            store_strip(j, j->sums + (s - o) * pass_rows, j->t + row, rows, s, ht_min(HT_NM_STRIP, end - s));
     }
 }
 
@@ -177,21 +208,17 @@ static void run_strips(const job *j) {
 
 // Without columns there is nothing to add up: Y is the epilogue of zero.
 static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
-    job j = {.task = task, .vectors = v};
-    _Alignas(HT_ALIGNMENT) static const float zeros[HT_NM_STRIP];
-    for (size_t t = task->t_begin; t < task->t_end; t++)
+    const job j = {.task = task, .vectors = v};
+    _Alignas(HT_ALIGNMENT) static const float zeros[HT_NM_STRIP * HT_NM_STRIP];
+    for (size_t t = task->t_begin; t < task->t_end; t += HT_NM_STRIP)
         for (size_t o = task->o_begin; o < task->o_end; o += HT_NM_STRIP)
-            v->store_rows(zeros, 1, ht_min(HT_NM_STRIP, task->o_end - o), y_row(&j, t) + o, task->y_stride,
-                          bias_at(&j, o), relu(&j));
+            store_strip(&j, zeros, t, ht_min(HT_NM_STRIP, task->t_end - t), o, ht_min(HT_NM_STRIP, task->o_end - o));
 }
 
 // What the loops above know.
 static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    const ht_epilogue *e = &task->epilogue;
-    return v->shapes[v->shape_count - 1].kernel[l->code] && l->dtype == HT_DTYPE_F32 && l->index_share == 1 &&
-           task->x_order == HT_ORDER_ROWS && task->y_order == HT_ORDER_ROWS && !e->residual &&
-           e->activation <= HT_ACTIVATION_RELU;
+    return v->shapes[v->shape_count - 1].kernel[l->code] && l->dtype == HT_DTYPE_F32 && l->index_share == 1;
 }
 
 void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {

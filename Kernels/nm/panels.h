@@ -48,19 +48,29 @@ typedef struct ht_nm_panel_shape {
     ht_nm_panel_kernel *kernel[HT_NM_CODES];  // null: this width does not pay for the code
 } ht_nm_panel_shape;
 
-/// What one ISA brings to the shared loops.
+/// Some rows and columns of Y and what happens to their values before they are stored. A line is a row of Y, or a
+/// column where Y is feature-major.
+typedef struct ht_nm_target {
+    char *y;                      // the first value
+    size_t y_stride;              // bytes, from line to line
+    ht_dtype dtype;               // of y
+    const char *residual;         // likewise, or null
+    size_t residual_stride;
+    const float *bias;            // of the first column, or null
+    const ht_epilogue *epilogue;  // the activation
+} ht_nm_target;
+
+/// What one ISA brings to the shared loops. X and Y lie in one of two orders, the index of the tables.
 typedef struct ht_nm_vectors {
     const ht_nm_panel_shape *shapes;  // widest first; the last has every code
     size_t shape_count;
-    /// Transposes `rows` rows of `columns` values of X into panel[padded][width], zero where there is no value.
-    void (*pack)(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                 float *panel);
+    /// Copies `rows` rows of `columns` values of X into panel[padded][width], zero where there is no value.
+    void (*pack[2])(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
+                    float *panel);
     /// y[row][o] = epilogue(sums[o][row]) for `rows` rows and up to 16 columns.
-    void (*store)(const float *sums, size_t width, size_t rows, size_t columns, float *y, size_t y_stride,
-                  const float *bias, bool relu);
-    /// y[row] = epilogue(sums[row][16]) for `rows` rows and up to 16 columns.
-    void (*store_rows)(const float *sums, size_t rows, size_t columns, float *y, size_t y_stride, const float *bias,
-                       bool relu);
+    void (*store[2])(const float *sums, size_t width, size_t rows, size_t columns, const ht_nm_target *target);
+    /// y[row] = epilogue(sums[row][16]) for `rows` rows and up to 16 columns of a row-major Y.
+    void (*store_rows)(const float *sums, size_t rows, size_t columns, const ht_nm_target *target);
     /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
     size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels

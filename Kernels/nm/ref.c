@@ -2,7 +2,10 @@
 // The definition of the product: Y[t][o] = epilogue(sum over the slots of row o of weight * X[t][column]).
 #include <math.h>
 
-#include "core/floats.h"
+// clang-format off: the second is written in the words of the first
+#include "core/vec_scalar.h"
+#include "core/epilogue.h"
+// clang-format on
 #include "kernels.h"
 
 static float weight(const ht_nm_layout *l, const void *values, size_t row, size_t slot) {
@@ -39,10 +42,14 @@ static float sum_of(const ht_nm_task *task, size_t t, size_t o) {
 }
 
 void ht_nm_gemm_f32_ref(const ht_nm_task *task) {
+    const ht_epilogue *e = &task->epilogue;
+    const ht_finish finish = ht_make_finish(e, HT_DTYPE_F32);
     for (size_t t = task->t_begin; t < task->t_end; t++)
         for (size_t o = task->o_begin; o < task->o_end; o++) {
-            float sum = sum_of(task, t, o) + (task->epilogue.bias ? task->epilogue.bias[o] : 0);
+            float sum = sum_of(task, t, o) + (e->bias ? e->bias[o] : 0);
+            const char *residual =
+                e->residual ? element(e->residual, e->residual_stride, task->y_order, HT_DTYPE_F32, t, o) : NULL;
             float *y = (float *)element(task->y, task->y_stride, task->y_order, task->y_dtype, t, o);
-            *y = task->epilogue.activation == HT_ACTIVATION_RELU && sum < 0 ? 0 : sum;
+            *y = ht_finished(&finish, sum, residual, true);
         }
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packing X and storing Y with the vectors of any ISA: included behind core/vec_<isa>.h.
+#ifndef HT_NM_TILES_H
+#define HT_NM_TILES_H
+
+#include "core/epilogue.h"
+#include "panels.h"
+
+static void pack_rows(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
+                      float *panel) {
+    for (size_t t = 0; t < width; t += HT_VEC_LANES)
+        for (size_t k = 0; k < padded; k += HT_VEC_LANES) {
+            ht_vec tile[HT_VEC_LANES];
+            const ht_lanes in = ht_first_lanes(k < columns ? columns - k : 0);
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++) {
+                const float *from = (const float *)((const char *)x + (t + i) * x_stride) + k;
+                tile[i] = t + i < rows ? ht_load_f32(from, in) : ht_vsplat(0);
+                __builtin_prefetch((const char *)from + 512, 0, 2);
+            }
+            ht_vtranspose(tile);
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++) ht_vstore(panel + (k + i) * width + t, tile[i]);
+        }
+}
+
+static void pack_features(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
+                          float *panel) {
+    for (size_t t = 0; t < width; t += HT_VEC_LANES) {
+        const ht_lanes in = ht_first_lanes(t < rows ? rows - t : 0);
+        for (size_t k = 0; k < padded; k++) {
+            const float *from = (const float *)((const char *)x + k * x_stride) + t;
+            ht_vstore(panel + k * width + t, k < columns ? ht_load_f32(from, in) : ht_vsplat(0));
+        }
+    }
+}
+
+// Where a vector of sums goes: a target with its epilogue. `plain` is a constant, so that loops over sums that are only
+// cut off and stored as f32 have no branches.
+typedef struct outlet {
+    const ht_nm_target *target;
+    ht_finish finish;
+} outlet;
+
+HT_INLINE outlet make_outlet(const ht_nm_target *target) {
+    return (outlet){target, ht_make_finish(target->epilogue, target->dtype)};
+}
+
+HT_INLINE bool is_plain(const outlet *to) {
+    return ht_only_cuts_off(&to->finish) && to->target->dtype == HT_DTYPE_F32;
+}
+
+// `place` counts values from the beginning of a line.
+HT_INLINE void put(const outlet *to, size_t line, size_t place, ht_vec v, ht_lanes in, const bool plain) {
+    const ht_nm_target *target = to->target;
+    char *y = target->y + line * target->y_stride;
+    if (plain) {
+        ht_store_f32((float *)y + place, ht_cut_off(&to->finish, v), in);
+        return;
+    }
+    const char *residual = target->residual;
+    if (residual) residual += line * target->residual_stride + place * to->finish.residual_size;
+    v = ht_finished(&to->finish, v, residual, in);
+    if (target->dtype == HT_DTYPE_BF16)
+        ht_store_bf16((uint16_t *)y + place, v, in);
+    else
+        ht_store_f32((float *)y + place, v, in);
+}
+
+HT_INLINE ht_vec bias_of_lanes(const outlet *to, size_t o, ht_lanes in) {
+    return to->target->bias ? ht_load_f32(to->target->bias + o, in) : ht_vsplat(0);
+}
+
+HT_INLINE void store_with(const outlet *to, const float *sums, size_t width, size_t rows, size_t columns,
+                          const bool plain) {
+    for (size_t o = 0; o < columns; o += HT_VEC_LANES) {
+        const ht_lanes in = ht_first_lanes(columns - o);
+        const ht_vec bias = bias_of_lanes(to, o, in);
+        for (size_t t = 0; t < rows; t += HT_VEC_LANES) {
+            ht_vec tile[HT_VEC_LANES];
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++) tile[i] = ht_vload(sums + (o + i) * width + t);
+            ht_vtranspose(tile);
+            for (size_t i = 0; i < HT_VEC_LANES && t + i < rows; i++)
+                put(to, t + i, o, ht_vadd(tile[i], bias), in, plain);
+        }
+    }
+}
+
+static void store(const float *sums, size_t width, size_t rows, size_t columns, const ht_nm_target *target) {
+    const outlet to = make_outlet(target);
+    if (is_plain(&to))
+        store_with(&to, sums, width, rows, columns, true);
+    else
+        store_with(&to, sums, width, rows, columns, false);
+}
+
+static void store_rows(const float *sums, size_t rows, size_t columns, const ht_nm_target *target) {
+    const outlet to = make_outlet(target);
+    for (size_t o = 0; o < columns; o += HT_VEC_LANES) {
+        const ht_lanes in = ht_first_lanes(columns - o);
+        const ht_vec bias = bias_of_lanes(&to, o, in);
+        for (size_t r = 0; r < rows; r++)
+            put(&to, r, o, ht_vadd(ht_vload(sums + r * HT_NM_STRIP + o), bias), in, false);
+    }
+}
+
+HT_INLINE void store_features_with(const outlet *to, const float *sums, size_t width, size_t rows, size_t columns,
+                                   const bool plain) {
+    for (size_t o = 0; o < columns; o++) {
+        const ht_vec bias = ht_vsplat(to->target->bias ? to->target->bias[o] : 0);
+        for (size_t t = 0; t < rows; t += HT_VEC_LANES)
+            put(to, o, t, ht_vadd(ht_vload(sums + o * width + t), bias), ht_first_lanes(rows - t), plain);
+    }
+}
+
+static void store_features(const float *sums, size_t width, size_t rows, size_t columns, const ht_nm_target *target) {
+    const outlet to = make_outlet(target);
+    if (is_plain(&to))
+        store_features_with(&to, sums, width, rows, columns, true);
+    else
+        store_features_with(&to, sums, width, rows, columns, false);
+}
+
+// The members of ht_nm_vectors that are made here.
+#define TILE_FUNCTIONS                                                                                        \
+    .pack = {pack_rows, pack_features}, .store = {store, store_features}, .store_rows = store_rows
+
+#endif
