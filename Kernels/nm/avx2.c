@@ -21,9 +21,7 @@
 // How far ahead of a panel kernel weights are fetched into L1.
 enum { prefetch_bytes = 2048 };
 
-HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
-    __builtin_memcpy(words, indices, 16);
-}
+HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) { __builtin_memcpy(words, indices, 16); }
 
 // The index words of a strip's 16 rows, from its four quads.
 HT_INLINE void ht_strip_words(__m256i words[2], const uint32_t *indices, const size_t quad[4], size_t quad_words) {
@@ -50,15 +48,17 @@ HT_INLINE __m256 ht_opaque(__m256 v) {
 #include "each_code.h"
 
 static const ht_nm_panel_shape shapes[] = {
-    {24, KERNELS(panel, 3)},
-    {8, KERNELS(panel, 1)},
+    {24, {panel_2_1_3, panel_2_2_3, NULL, NULL, panel_4_1_3, panel_4_2_3, NULL, panel_8_0_3}},
+    {8, {panel_2_1_1, panel_2_2_1, NULL, NULL, panel_4_1_1, panel_4_2_1, NULL, panel_8_0_1}},
 };
 
 static const ht_nm_vectors vectors = {
     .shapes = shapes,
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
-    .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4)},
+    .strips = {{strip_2_1_1, strip_2_2_1, NULL, NULL, strip_4_1_1, strip_4_2_1},
+               {strip_2_1_2, strip_2_2_2, NULL, NULL, strip_4_1_2, strip_4_2_2},
+               {strip_2_1_4, strip_2_2_4, NULL, NULL, strip_4_1_4, strip_4_2_4}},
     .strip_rows = {4, 4, 0, 0, 2, 2, 0, 0},
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All kernels of one index code (BITS, SLOTS), see avx2_panel.h and avx2_strip.h.
+#if BITS != 1 && BITS != 3
 #define VECTORS 3
 #include "avx2_panel.h"
 #define VECTORS 1
@@ -12,6 +13,7 @@
 #include "avx2_strip.h"
 #define ROWS 4
 #include "avx2_strip.h"
+#endif
 #endif
 
 #undef BITS

@@ -31,13 +31,9 @@ HT_INLINE void ht_prefetch_weights(const float *values) {
 // How far a panel kernel has come.
 typedef struct ht_panel_cursor {
     const float *values;
-    const uint32_t *indices;
+    const uint8_t *indices;
     float *sums;
 } ht_panel_cursor;
-
-HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) {
-    __builtin_memcpy(words, indices, 16);
-}
 
 // The index words of a strip's 16 rows, from its four quads.
 HT_INLINE __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], size_t quad_words) {
@@ -47,26 +43,41 @@ HT_INLINE __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], 
     return _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[3] * quad_words)), 3);
 }
 
-// Keeps the compiler from turning two cheap shuffles of one load into many loads.
-HT_INLINE __m512 ht_opaque(__m512 v) {
-    __asm__("" : "+v"(v));
-    return v;
-}
-
 #define CODE_TEMPLATE "avx512_code.h"
 #include "each_code.h"
 
+// Blocks of 128 columns leave room for panels of 64 rows of X.
+#define WIDE_KERNELS(size) \
+    {[HT_NM_CODE_2_2] = NAME_WITH(panel, 2, 2, size), [HT_NM_CODE_MAP] = NAME_WITH(panel, 1, 0, size)}
+
 static const ht_nm_panel_shape shapes[] = {
-    {64, {[HT_NM_CODE_2_2] = panel_2_2_4}},
+    {64, WIDE_KERNELS(4)},
     {32, KERNELS(panel, 2)},
     {16, KERNELS(panel, 1)},
 };
 
+static const ht_nm_panel_shape shapes_shared2[] = {
+    {64, WIDE_KERNELS(4_shared2)},
+    {32, KERNELS(panel, 2_shared2)},
+    {16, KERNELS(panel, 1_shared2)},
+};
+
+static const ht_nm_panel_shape shapes_shared4[] = {
+    {64, WIDE_KERNELS(4_shared4)},
+    {32, KERNELS(panel, 2_shared4)},
+    {16, KERNELS(panel, 1_shared4)},
+};
+
+#define STRIPS_OF(rows)                                                      \
+    {NAME_WITH(strip, 2, 1, rows), NAME_WITH(strip, 2, 2, rows), NULL, NULL, \
+     NAME_WITH(strip, 4, 1, rows), NAME_WITH(strip, 4, 2, rows)}
+
 static const ht_nm_vectors vectors = {
     .shapes = shapes,
+    .shared = {shapes_shared2, shapes_shared4},
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
-    .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
+    .strips = {STRIPS_OF(1), STRIPS_OF(2), STRIPS_OF(4), STRIPS_OF(8)},
     .strip_rows = {8, 12, 0, 0, 12, 12, 0, 0},
 };
 

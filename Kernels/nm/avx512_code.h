@@ -1,18 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // All kernels of one index code (BITS, SLOTS), see avx512_panel.h and avx512_strip.h.
-#if SLOTS * 2 >= WINDOW  // density 1/2: blocks of 128 columns leave room for panels of 64 rows of X
+#if SLOTS * 2 >= WINDOW || BITS == 1  // blocks of 128 columns leave room for panels of 64 rows of X
 #define VECTORS 4
+#define SHARE 1
+#define QUADS 1
+#include "avx512_panel.h"
+#define VECTORS 4
+#define SHARE 2
+#define QUADS 1
+#include "avx512_panel.h"
+#define VECTORS 4
+#define SHARE 4
 #define QUADS 1
 #include "avx512_panel.h"
 #endif
 #define VECTORS 2
+#define SHARE 1
+#define QUADS 1
+#include "avx512_panel.h"
+#define VECTORS 2
+#define SHARE 2
+#define QUADS 1
+#include "avx512_panel.h"
+#define VECTORS 2
+#define SHARE 4
+#define QUADS 1
+#include "avx512_panel.h"
+#define VECTORS 1
+#define SHARE 1
 #define QUADS 2
 #include "avx512_panel.h"
 #define VECTORS 1
+#define SHARE 2
+#define QUADS 2
+#include "avx512_panel.h"
+#define VECTORS 1
+#define SHARE 4
 #define QUADS 2
 #include "avx512_panel.h"
 
-#if SLOTS
+#if SLOTS && BITS != 3
 #define ROWS 1
 #define STRIPS 4
 #include "avx512_strip.h"

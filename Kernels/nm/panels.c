@@ -78,10 +78,14 @@ typedef struct panel {
     size_t row, rows;      // of the rows in work
 } panel;
 
+static const ht_nm_panel_shape *shapes_of(const ht_nm_vectors *v, const ht_nm_layout *l) {
+    return l->index_share == 1 ? v->shapes : v->shared[l->index_share / 4];
+}
+
 // The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width
 // take longer than one.
 static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
-    const ht_nm_panel_shape *shapes = j->vectors->shapes, *narrowest = &shapes[j->vectors->shape_count - 1];
+    const ht_nm_panel_shape *shapes = shapes_of(j->vectors, j->l), *narrowest = &shapes[j->vectors->shape_count - 1];
     for (const ht_nm_panel_shape *s = shapes; s < narrowest; s++)
         if (s->kernel[j->code] && s->width < remaining + narrowest->width) return s;
     return narrowest;
@@ -104,6 +108,7 @@ static void add_block(const job *j, const panel *p, size_t b, size_t base, size_
         .indices = ht_nm_indices(j->l, j->task->packed, b, quad),
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
         .slots = ht_nm_block_slots(j->l, b),
+        .unit_slots = j->l->unit_slots,
         .panel = j->x + p->row * padded_columns(j) + block_start(j, b) * width,
         .sums = j->sums + p->row * output_capacity(j->l) + (o - base) * width,
         .first = b == 0,
@@ -165,6 +170,7 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
         .indices = ht_nm_indices(j->l, j->task->packed, b, o / HT_NM_QUAD),
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
         .slots = ht_nm_block_slots(j->l, b),
+        .unit_slots = j->l->unit_slots,
         .x = j->x + row * padded_columns(j) + block_start(j, b),
         .x_stride = padded_columns(j),
         .sums = j->sums,
@@ -218,7 +224,7 @@ static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
 // What the loops above know.
 static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    return v->shapes[v->shape_count - 1].kernel[l->code] && l->dtype == HT_DTYPE_F32 && l->index_share == 1;
+    return l->dtype == HT_DTYPE_F32 && shapes_of(v, l) && shapes_of(v, l)[v->shape_count - 1].kernel[l->code];
 }
 
 void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
@@ -236,7 +242,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
         j.rows = ht_min(choose_blocking(l).rows, task->t_end - j.t);
         j.x = task->scratch;
         j.sums = j.x + ht_round_up(j.rows, HT_NM_STRIP) * padded_columns(&j);
-        if (j.rows <= v->strip_rows[j.code])
+        if (j.rows <= v->strip_rows[j.code] && l->index_share == 1)
             run_strips(&j);
         else
             run_panels(&j);

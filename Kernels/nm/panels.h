@@ -22,6 +22,7 @@ typedef struct ht_nm_panel_args {
     const uint8_t *indices;  // see ht_nm_indices
     size_t quads;
     size_t slots;  // of a row
+    size_t unit_slots;  // of a map, but for the last
     const float *panel;  // [column][width]
     float *sums;  // [row][width]
     bool first;  // the sums start at zero
@@ -35,6 +36,7 @@ typedef struct ht_nm_strip_args {
     const uint8_t *indices;
     size_t quads;  // the last strip may have fewer than 4
     size_t slots;
+    size_t unit_slots;  // of a map, but for the last
     const float *x;  // [row][x_stride], the block's columns, zero behind the last
     size_t x_stride;  // floats
     float *sums;  // [strip][row][16]
@@ -64,6 +66,8 @@ typedef struct ht_nm_target {
 typedef struct ht_nm_vectors {
     const ht_nm_panel_shape *shapes;  // widest first; the last has every code
     size_t shape_count;
+    /// As many, for rows that share their indices in twos and in fours; null: none, they see indices of their own.
+    const ht_nm_panel_shape *shared[2];
     /// Copies `rows` rows of `columns` values of X into panel[padded][width], zero where there is no value.
     void (*pack[2])(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
                     float *panel);
