@@ -59,10 +59,14 @@ static void choose_code(ht_nm_layout *l) {
     // A panel of a block's columns fills two thirds of a 48 KB L1: 64 floats wide at density 1/2, else 32.
     l->block_columns = l->n * 2 >= l->m ? HT_NM_MAX_COLUMNS / 2 : HT_NM_MAX_COLUMNS;
     if (!choose_index(l) && !choose_map(l)) {
-        // One column of the block is left over: padding slots point at the zero that follows the last column.
-        size_t window = (has_bytes(l) ? byte_window : HT_NM_MAX_COLUMNS - 1) / l->m * l->m;
-        set_code(l, HT_NM_CODE_8, 8, window, has_bytes(l) ? ht_round_up(window / l->m * l->n, l->step) : 0, 4);
-        l->block_columns = window;
+        size_t window = byte_window / l->m * l->m;
+        if (has_bytes(l)) {
+            set_code(l, HT_NM_CODE_8, 8, window, ht_round_up(window / l->m * l->n, l->step), 4);
+        } else {
+            // One column of a window is left over: padding slots point at the zero behind the block's last column.
+            set_code(l, HT_NM_CODE_8, 8, HT_NM_MAX_COLUMNS, 0, 4);
+            l->block_columns = (HT_NM_MAX_COLUMNS - 1) / l->m * l->m;
+        }
     }
     // Sums of 8-bit products stay in registers all along the columns.
     if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
