@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/threads.h"
+#include "i8.h"
 #include "kernels.h"
 #include "panels.h"
 
@@ -16,10 +17,6 @@ const ht_entry ht_nm_gemm_f32_table[] = {
 };
 
 const ht_entry ht_nm_gemm_bf16_table[] = {
-    {0},
-};
-
-const ht_entry ht_nm_gemm_i8_table[] = {
     {0},
 };
 
@@ -38,9 +35,9 @@ static const product f32_product = {ht_nm_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE
 static const product bf16_product = {ht_nm_gemm_bf16_table, HT_DTYPE_BF16, HT_DTYPE_F32, SET(BF16),
                                      SET(F32) | SET(BF16), ht_nm_panels_scratch};
 static const product u8_product = {ht_nm_gemm_i8_table, HT_DTYPE_U8, HT_DTYPE_I32, SET(I8),
-                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_panels_scratch};
+                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_i8_scratch};
 static const product i8_product = {ht_nm_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, SET(I8),
-                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_panels_scratch};
+                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_i8_scratch};
 
 static const product *product_of(ht_dtype x) {
     switch (x) {

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i8.h"
+
+#include <string.h>
+
+const ht_entry ht_nm_gemm_i8_table[] = {
+#if defined(__x86_64__)
+    {"nm_gemm_i8", HT_ISA_AVX512_VNNI, (ht_fn)ht_nm_gemm_i8_avx512vnni},
+    {"nm_gemm_i8", HT_ISA_AVX_VNNI, (ht_fn)ht_nm_gemm_i8_avxvnni},
+    {"nm_gemm_i8", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_i8_avx2},
+#endif
+    {"nm_gemm_i8", HT_ISA_REF, (ht_fn)ht_nm_gemm_i8_ref},
+    {0},
+};
+
+enum {
+    tile_rows = 12,                // rows of X of the largest kernel
+    x_bytes = 512 << 10,           // of X at a time, in L2 beside ...
+    strip_bytes = 256 << 10,       // ... the weights and picks of some strips
+    tile_bytes = 30 << 10          // of the X that a kernel reads again for each strip, in L1
+};
+
+// What is worked on at once, in units that the scratch memory and the loops agree about.
+typedef struct blocking {
+    size_t windows;        // of all columns
+    size_t steps;          // of a strip
+    size_t rows;           // of X
+    size_t strips;
+    size_t tile_windows;
+} blocking;
+
+static blocking choose_blocking(const ht_nm_layout *l, size_t t) {
+    blocking b = {.windows = ht_ceil_div(l->columns, ht_nm_i8_window_columns(l)),
+                  .steps = l->blocks ? l->last_slots / l->step : 0};
+    size_t tile = b.windows * tile_rows * HT_NM_I8_WINDOW, strip = 2 * b.steps * HT_NM_I8_STEP;
+    b.rows = ht_min(ht_round_up(t, tile_rows), tile_rows * ht_ceil_div(x_bytes, tile + !tile));
+    // Picks that only one tile of X needs are used at once.
+    b.strips = t > tile_rows ? 1 + strip_bytes / (strip + !strip) : 1;
+    b.strips = ht_min(b.strips, 1 + strip_bytes / (tile_rows * HT_NM_I8_STEP));
+    size_t tiles = ht_ceil_div(tile, tile_bytes);
+    b.tile_windows = ht_ceil_div(b.windows, tiles + !tiles);
+    return b;
+}
+
+static size_t x_size(const blocking *b) { return b->rows * b->windows * HT_NM_I8_WINDOW; }
+static size_t picks_size(const blocking *b) { return b->strips * b->steps * HT_NM_I8_STEP; }
+static size_t sums_size(const blocking *b) { return b->strips * tile_rows * HT_NM_STRIP * sizeof(int32_t); }
+static size_t less_size(const blocking *b) { return b->strips * HT_NM_STRIP * sizeof(int32_t); }
+
+ht_status ht_nm_i8_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
+    blocking b = choose_blocking(l, t);
+    *bytes = x_size(&b) + picks_size(&b) + sums_size(&b) + less_size(&b);
+    return HT_OK;
+}
+
+void ht_nm_i8_pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    size_t columns = ht_nm_i8_window_columns(l), window_slots = ht_nm_i8_window_steps(l) * l->step;
+    for (size_t s = 0; s < steps * l->step; s++)
+        for (size_t row = 0; row < HT_NM_STRIP; row++) {
+            size_t column = ht_nm_slot_column(l, indices, row, s) - s / window_slots * columns;
+            picks[s / l->step * HT_NM_I8_STEP + row * l->step + s % l->step] = column % HT_NM_I8_WINDOW;
+        }
+}
+
+// A product as the loops below see it.
+typedef struct job {
+    const ht_nm_task *task;
+    const ht_nm_i8_vectors *vectors;
+    const ht_nm_layout *l;
+    blocking b;
+    size_t t, rows;        // the rows of X in work
+    uint8_t *x;            // scratch: [tile][window][row][64]
+    uint8_t *picks;        // [strip][step]
+    int32_t *sums;         // [strip][row][16]
+    int32_t *less;         // [strip][16]
+} job;
+
+// Kernels take X without a sign: a signed x is x + 128 there, which the sums are rid of at the end.
+static uint8_t flip_of(const job *j) { return j->task->x_dtype == HT_DTYPE_I8 ? 0x80 : 0; }
+
+// What a sum has too much of, for each unit of its weights.
+static int32_t zero_of(const job *j) {
+    const ht_quantization *q = j->task->epilogue.quantization;
+    return (q ? q->x_zero : 0) + flip_of(j);
+}
+
+// MARK: X
+
+static void copy_window(const job *j, size_t t, size_t column, size_t columns, uint8_t *to) {
+    const ht_nm_task *task = j->task;
+    bool by_rows = task->x_order == HT_ORDER_ROWS;
+    const uint8_t *from =
+        (const uint8_t *)task->x + (by_rows ? t * task->x_stride + column : column * task->x_stride + t);
+    if (by_rows)
+        memcpy(to, from, columns);
+    else
+        for (size_t c = 0; c < columns; c++) to[c] = from[c * task->x_stride];
+    memset(to + columns, 0, HT_NM_I8_WINDOW - columns);
+    if (flip_of(j))
+        for (size_t c = 0; c < HT_NM_I8_WINDOW; c++) to[c] ^= 0x80;
+}
+
+// `rows` rows of X from t on, of which `present` exist.
+static void copy_tile(const job *j, size_t t, size_t rows, size_t present, uint8_t *to) {
+    size_t width = ht_nm_i8_window_columns(j->l);
+    for (size_t w = 0; w < j->b.windows; w++)
+        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW)
+            if (r < present)
+                copy_window(j, t + r, w * width, ht_min(width, j->l->columns - w * width), to);
+            else
+                memset(to, 0, HT_NM_I8_WINDOW);
+}
+
+// MARK: tiles
+
+// Some rows of X, as many as a kernel takes.
+typedef struct tile {
+    size_t row, present;   // of the rows in work
+    size_t kernel, rows;
+} tile;
+
+// The smallest kernel that takes all that remain, or the largest.
+static tile next_tile(const job *j, size_t row) {
+    const ht_nm_i8_vectors *v = j->vectors;
+    size_t remaining = j->rows - row, kernel = 0;
+    while (kernel + 1 < HT_NM_I8_KERNELS && v->kernel[kernel + 1] && v->rows[kernel] < remaining) kernel++;
+    return (tile){row, ht_min(remaining, v->rows[kernel]), kernel, v->rows[kernel]};
+}
+
+static uint8_t *tile_x(const job *j, size_t row) { return j->x + row * j->b.windows * HT_NM_I8_WINDOW; }
+
+static const int8_t *strip_values(const job *j, size_t strip) { return ht_nm_values(j->l, j->task->packed, 0, strip); }
+
+static int32_t *strip_sums(const job *j, size_t i) { return j->sums + i * tile_rows * HT_NM_STRIP; }
+
+static void add_windows(const job *j, const tile *t, size_t strip, size_t i, size_t window) {
+    size_t window_steps = ht_nm_i8_window_steps(j->l), step = window * window_steps;
+    ht_nm_i8_args args = {
+        .values = strip_values(j, strip) + step * HT_NM_I8_STEP,
+        .picks = j->picks + (i * j->b.steps + step) * HT_NM_I8_STEP,
+        .steps = ht_min(j->b.steps - step, j->b.tile_windows * window_steps),
+        .window_steps = window_steps,
+        .step_columns = ht_nm_i8_step_columns(j->l),
+        .x = tile_x(j, t->row) + window * t->rows * HT_NM_I8_WINDOW,
+        .sums = strip_sums(j, i),
+        .first = window == 0,
+    };
+    j->vectors->kernel[t->kernel](&args);
+}
+
+static void store(const job *j, const tile *t, size_t strip, size_t i) {
+    size_t o = strip * HT_NM_STRIP;
+    ht_nm_i8_output output = {
+        .task = j->task,
+        .sums = strip_sums(j, i),
+        .less = j->less + i * HT_NM_STRIP,
+        .t = j->t + t->row,
+        .rows = t->present,
+        .o = o,
+        .columns = ht_min(HT_NM_STRIP, j->task->o_end - o),
+    };
+    j->vectors->store(&output);
+}
+
+static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
+    for (size_t window = 0; window < j->b.windows; window += j->b.tile_windows)
+        for (size_t i = 0; i < strips; i++) {
+            add_windows(j, t, strip + i, i, window);
+            if (window + j->b.tile_windows >= j->b.windows) store(j, t, strip + i, i);
+        }
+}
+
+// MARK: strips
+
+static void prepare_strips(const job *j, size_t strip, size_t strips) {
+    int32_t zero = zero_of(j);
+    memset(j->less, 0, less_size(&j->b));
+    for (size_t i = 0; i < strips; i++) {
+        int32_t *less = j->less + i * HT_NM_STRIP;
+        j->vectors->pick(j->l, ht_nm_indices(j->l, j->task->packed, 0, strip + i), j->b.steps,
+                         j->picks + i * j->b.steps * HT_NM_I8_STEP);
+        if (zero == 0) continue;
+        j->vectors->sum_weights(strip_values(j, strip + i), j->b.steps, less);
+        for (size_t o = 0; o < HT_NM_STRIP; o++) less[o] = (int32_t)((uint32_t)less[o] * (uint32_t)zero);
+    }
+}
+
+static void run_rows(const job *j) {
+    for (size_t row = 0; row < j->rows;) {
+        tile t = next_tile(j, row);
+        copy_tile(j, j->t + row, t.rows, t.present, tile_x(j, row));
+        row += t.rows;
+    }
+    size_t end = ht_ceil_div(j->task->o_end, HT_NM_STRIP);
+    for (size_t strip = j->task->o_begin / HT_NM_STRIP; strip < end; strip += j->b.strips) {
+        size_t strips = ht_min(j->b.strips, end - strip);
+        prepare_strips(j, strip, strips);
+        for (size_t row = 0; row < j->rows;) {
+            tile t = next_tile(j, row);
+            run_tile(j, &t, strip, strips);
+            row += t.rows;
+        }
+    }
+}
+
+// Without columns there is nothing to add up: Y is the epilogue of zero.
+static void store_empty(const job *j) {
+    static const int32_t zeros[HT_NM_STRIP];
+    for (size_t t = j->task->t_begin; t < j->task->t_end; t++)
+        for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_STRIP) {
+            ht_nm_i8_output output = {
+                j->task, zeros, zeros, t, 1, o, ht_min(HT_NM_STRIP, j->task->o_end - o),
+            };
+            j->vectors->store(&output);
+        }
+}
+
+void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task) {
+    job j = {.task = task,
+             .vectors = vectors,
+             .l = task->layout,
+             .b = choose_blocking(task->layout, task->t_end - task->t_begin)};
+    j.x = task->scratch;
+    j.picks = j.x + x_size(&j.b);
+    j.sums = (int32_t *)(j.picks + picks_size(&j.b));
+    j.less = j.sums + sums_size(&j.b) / sizeof *j.sums;
+    if (j.b.steps == 0) {
+        store_empty(&j);
+        return;
+    }
+    for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
+        j.rows = ht_min(j.b.rows, task->t_end - j.t);
+        run_rows(&j);
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops round the vector kernels of 8-bit products, shared by every ISA. README.md explains the design.
+//
+// Lanes are the 16 rows of W of a strip, each with four slots: a step, 64 bytes of weights. The indices of a step are
+// turned into 64 picks once, and serve all rows of X: a kernel picks each row's 64 values of X and adds their products
+// with the weights to 16 sums, which stay in registers along the columns.
+#ifndef HT_NM_I8_H
+#define HT_NM_I8_H
+
+#include "kernels.h"
+
+enum {
+    HT_NM_I8_STEP = 64,     // bytes of weights, or of picks: [16 rows][4 slots]
+    HT_NM_I8_WINDOW = 64,   // bytes of a row of X that picks count in; a window may have fewer columns
+    HT_NM_I8_KERNELS = 5
+};
+
+/// Adds the products of the slots of a strip to the sums of some rows of X.
+typedef struct ht_nm_i8_args {
+    const int8_t *values;    // [step][16 rows][4 slots]
+    const uint8_t *picks;    // likewise: where in its window the X of each slot lies
+    size_t steps;
+    size_t window_steps;     // of a whole window; the last window may have fewer
+    size_t step_columns;     // of a window that the picks of a step are spread over: 8, 16, 32 or all 64
+    const uint8_t *x;        // [window][row][64]
+    int32_t *sums;           // [row][16]
+    bool first;              // the sums start at zero
+} ht_nm_i8_args;
+
+typedef void ht_nm_i8_kernel(const ht_nm_i8_args *args);
+
+/// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns, at most 16 of these.
+typedef struct ht_nm_i8_output {
+    const ht_nm_task *task;
+    const int32_t *sums;     // [row][16]
+    const int32_t *less;     // [16]: subtracted from each row's sums
+    size_t t, rows;
+    size_t o, columns;
+} ht_nm_i8_output;
+
+/// What one ISA brings to the shared loops.
+typedef struct ht_nm_i8_vectors {
+    ht_nm_i8_kernel *kernel[HT_NM_I8_KERNELS];  // for `rows` rows of X, ascending
+    size_t rows[HT_NM_I8_KERNELS];
+    /// Turns the index fields of a strip into picks.
+    void (*pick)(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
+    /// The sum of each row's weights.
+    void (*sum_weights)(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]);
+    void (*store)(const ht_nm_i8_output *output);
+} ht_nm_i8_vectors;
+
+/// Columns of a window of X, and the steps of a strip that point into one.
+static inline size_t ht_nm_i8_window_columns(const ht_nm_layout *l) {
+    return l->code == HT_NM_CODE_8 ? l->window : HT_NM_I8_WINDOW;
+}
+
+static inline size_t ht_nm_i8_window_steps(const ht_nm_layout *l) {
+    return ht_nm_i8_window_columns(l) / l->window * l->window_slots / l->step;
+}
+
+/// Columns of a window that the slots of a step are spread over.
+static inline size_t ht_nm_i8_step_columns(const ht_nm_layout *l) {
+    return l->code < HT_NM_CODE_MAP ? l->step / l->window_slots * l->window : HT_NM_I8_WINDOW;
+}
+
+/// Turns the index fields of a strip into picks, on any machine.
+void ht_nm_i8_pick(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
+
+/// One thread's product with the kernels of one ISA.
+void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task);
+
+/// Scratch of one thread for a product of t rows. Errors: OVERFLOW.
+ht_status ht_nm_i8_scratch(const ht_nm_layout *layout, size_t t, size_t *bytes);
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The 8-bit kernels of AVX2. A template: i8_avx2.c and i8_avxvnni.c include it with
+//   prepare(w)         the weights of half a step, as add wants them
+//   add(sum, x, w)     adds the products of 8 x 4 values of X and prepared weights, exactly
+//
+// vpshufb picks among 16 columns, so a step whose slots are spread over 32 or 64 takes 2 or 4 of them for each row of
+// X. Bound where one is enough: a pick, an add and half a load for 32 products.
+#include "core/vec_avx2.h"
+#include "i8_store.h"
+
+enum { chunk = 16, half_step = HT_NM_I8_STEP / 2 };
+
+HT_INLINE __m256i load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
+
+// Picks outside the chunk get their highest bit set, for which vpshufb gives 0.
+HT_INLINE __m256i picks_in_chunk(__m256i picks, size_t first) {
+    __m256i place = _mm256_xor_si256(picks, _mm256_set1_epi8((char)first));
+    return _mm256_add_epi8(place, _mm256_set1_epi8(0x70));
+}
+
+// Half a step: 8 rows of W. The picks lie in `chunks` chunks of X from column `first` on.
+HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *picks, const uint8_t *x, size_t first,
+                        const int rows, const int chunks) {
+    __m256i place[4];
+    HT_UNROLL
+    for (int c = 0; c < chunks; c++)
+        place[c] = chunks == 1 ? load(picks) : picks_in_chunk(load(picks), first + (size_t)c * chunk);
+    const weights w = prepare(load(values));
+    HT_UNROLL
+    for (int r = 0; r < rows; r++) {
+        __m256i picked = _mm256_setzero_si256();
+        HT_UNROLL
+        for (int c = 0; c < chunks; c++) {
+            const uint8_t *from = x + r * HT_NM_I8_WINDOW + first + (size_t)c * chunk;
+            __m256i columns = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)from));
+            __m256i part = _mm256_shuffle_epi8(columns, place[c]);
+            picked = c ? _mm256_or_si256(picked, part) : part;
+        }
+        sums[r * 2] = add(sums[r * 2], picked, w);
+    }
+}
+
+HT_INLINE void add_steps(const ht_nm_i8_args *a, const int rows, const int chunks) {
+    __m256i sums[8];
+    HT_UNROLL
+    for (int i = 0; i < rows * 2; i++)
+        sums[i] = a->first ? _mm256_setzero_si256() : load(a->sums + i * (HT_NM_STRIP / 2));
+    const uint8_t *x = a->x;
+    for (size_t step = 0; step < a->steps; x += rows * HT_NM_I8_WINDOW) {
+        size_t end = ht_min(a->steps, step + a->window_steps);
+        for (size_t column = 0; step < end; step++, column += a->step_columns) {
+            const int8_t *values = a->values + step * HT_NM_I8_STEP;
+            const uint8_t *picks = a->picks + step * HT_NM_I8_STEP;
+            size_t first = chunks == 4 ? 0 : column / chunk * chunk;
+            add_half(sums, values, picks, x, first, rows, chunks);
+            add_half(sums + 1, values + half_step, picks + half_step, x, first, rows, chunks);
+        }
+    }
+    HT_UNROLL
+    for (int i = 0; i < rows * 2; i++) _mm256_storeu_si256((__m256i *)(a->sums + i * (HT_NM_STRIP / 2)), sums[i]);
+}
+
+#define DEFINE_KERNEL(rows)                             \
+    static void kernel_##rows(const ht_nm_i8_args *a) { \
+        if (a->step_columns <= chunk)                   \
+            add_steps(a, rows, 1);                      \
+        else if (a->step_columns <= 2 * chunk)          \
+            add_steps(a, rows, 2);                      \
+        else                                            \
+            add_steps(a, rows, 4);                      \
+    }
+
+DEFINE_KERNEL(1)
+DEFINE_KERNEL(2)
+DEFINE_KERNEL(4)
+
+static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    for (size_t half = 0; half < 2; half++) {
+        __m256i sum = _mm256_setzero_si256();
+        for (size_t step = 0; step < steps; step++)
+            sum = add(sum, ones, prepare(load(values + step * HT_NM_I8_STEP + half * half_step)));
+        _mm256_storeu_si256((__m256i *)(sums + half * (HT_NM_STRIP / 2)), sum);
+    }
+}
+
+static void store(const ht_nm_i8_output *output) { ht_nm_i8_store(output); }
+
+static const ht_nm_i8_vectors vectors = {
+    .kernel = {kernel_1, kernel_2, kernel_4},
+    .rows = {1, 2, 4},
+    .pick = ht_nm_i8_pick,
+    .sum_weights = sum_weights,
+    .store = store,
+};

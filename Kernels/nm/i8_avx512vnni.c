@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// 8-bit products in AVX-512 with VNNI and VBMI: one vpermb picks the X of a step, one vpdpbusd adds its products.
+#include "core/simd.h"
+#include "i8.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// clang-format off
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2")
+#endif
+// clang-format on
+
+#include "core/vec_avx512.h"
+#include "i8_store.h"
+
+// How far ahead weights are fetched.
+enum { ahead = 2048 };
+
+// MARK: kernels
+
+// Bound: vpdpbusd runs on two ports, of which one is also one of the two ports of vpermb: at best 1.5 of each a cycle,
+// where a dense product has 2. The ports are given out in program order; a block of picks before a block of products
+// comes nearest, 1.35 to 1.42, and picks and products by turns only reach 1.27. Compilers mix the two, hence assembly.
+// A step of 12 rows holds 12 sums, 12 picked vectors, the picks and the weights in registers.
+#define PICK(row, to) "vpermb " #row "*64(%[x]), %[picks], %%zmm" #to "\n\t"
+#define ADD(row, from) "vpdpbusd %[values], %%zmm" #from ", %[sum" #row "]\n\t"
+#define SUM(row) [sum##row] "+v"(sums[row])
+
+#define STEP_12                                                                                                  \
+    __asm__(PICK(0, 20) PICK(1, 21) PICK(2, 22) PICK(3, 23) PICK(4, 24) PICK(5, 25) PICK(6, 26) PICK(7, 27)      \
+                PICK(8, 28) PICK(9, 29) PICK(10, 30) PICK(11, 31) ADD(0, 20) ADD(1, 21) ADD(2, 22) ADD(3, 23)    \
+                    ADD(4, 24) ADD(5, 25) ADD(6, 26) ADD(7, 27) ADD(8, 28) ADD(9, 29) ADD(10, 30) ADD(11, 31)    \
+            : SUM(0), SUM(1), SUM(2), SUM(3), SUM(4), SUM(5), SUM(6), SUM(7), SUM(8), SUM(9), SUM(10), SUM(11)   \
+            : [picks] "v"(picks), [values] "v"(values), [x] "r"(x), "m"(*(const uint8_t (*)[12 * 64]) x)         \
+            : "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", \
+              "xmm31")
+
+#define STEP_8                                                                                                         \
+    __asm__(PICK(0, 24) PICK(1, 25) PICK(2, 26) PICK(3, 27) PICK(4, 28) PICK(5, 29) PICK(6, 30) PICK(7, 31) ADD(0, 24) \
+                ADD(1, 25) ADD(2, 26) ADD(3, 27) ADD(4, 28) ADD(5, 29) ADD(6, 30) ADD(7, 31)                           \
+            : SUM(0), SUM(1), SUM(2), SUM(3), SUM(4), SUM(5), SUM(6), SUM(7)                                           \
+            : [picks] "v"(picks), [values] "v"(values), [x] "r"(x), "m"(*(const uint8_t (*)[8 * 64]) x)                \
+            : "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31")
+
+#define STEP_FEW(rows)             \
+    HT_UNROLL                      \
+    for (int r = 0; r < rows; r++) \
+    sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_permutexvar_epi8(picks, _mm512_load_si512(x + r * 64)), values)
+#define STEP_4 STEP_FEW(4)
+#define STEP_2 STEP_FEW(2)
+#define STEP_1 STEP_FEW(1)
+
+#define DEFINE_KERNEL(rows)                                                                          \
+    static void kernel_##rows(const ht_nm_i8_args *a) {                                              \
+        __m512i sums[rows];                                                                          \
+        HT_UNROLL                                                                                    \
+        for (int r = 0; r < rows; r++) sums[r] = a->first ? _mm512_setzero_si512() : load_sum(a, r); \
+        const uint8_t *x = a->x;                                                                     \
+        for (size_t step = 0; step < a->steps; x += rows * HT_NM_I8_WINDOW) {                        \
+            size_t end = ht_min(a->steps, step + a->window_steps);                                   \
+            for (; step < end; step++) {                                                             \
+                __m512i picks = _mm512_load_si512(a->picks + step * HT_NM_I8_STEP);                  \
+                __m512i values = _mm512_load_si512(a->values + step * HT_NM_I8_STEP);                \
+                _mm_prefetch((const char *)a->values + step * HT_NM_I8_STEP + ahead, _MM_HINT_T0);   \
+                STEP_##rows;                                                                         \
+            }                                                                                        \
+        }                                                                                            \
+        HT_UNROLL                                                                                    \
+        for (int r = 0; r < rows; r++) _mm512_store_si512(a->sums + r * HT_NM_STRIP, sums[r]);       \
+    }
+
+HT_INLINE __m512i load_sum(const ht_nm_i8_args *a, int row) { return _mm512_load_si512(a->sums + row * HT_NM_STRIP); }
+
+DEFINE_KERNEL(1)
+DEFINE_KERNEL(2)
+DEFINE_KERNEL(4)
+DEFINE_KERNEL(8)
+DEFINE_KERNEL(12)
+
+static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]) {
+    __m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+    for (size_t step = 0; step < steps; step++)
+        sum = _mm512_dpbusd_epi32(sum, ones, _mm512_load_si512(values + step * HT_NM_I8_STEP));
+    _mm512_storeu_si512(sums, sum);
+}
+
+// MARK: picks
+
+// How the fields of a unit become the picks of its steps. A shift for each byte brings an index to its place; behind
+// the mask the columns before the slot's window are added.
+typedef struct pick_rule {
+    __m512i first_shifts;    // of the unit's first step
+    size_t step_shift;       // what each further step adds
+    __m512i mask;
+    __m512i first_columns;   // of the window's first step
+    size_t step_columns;     // what each further step adds; 64 is nothing, as picks wrap there
+} pick_rule;
+
+static pick_rule make_rule(const ht_nm_layout *l) {
+    uint8_t shifts[HT_NM_I8_STEP], columns[HT_NM_I8_STEP];
+    // The indices of HT_NM_CODE_8 count in the whole window.
+    size_t slots = l->code == HT_NM_CODE_8 ? HT_NM_I8_WINDOW : l->window_slots;
+    for (size_t i = 0; i < HT_NM_I8_STEP; i++) {
+        shifts[i] = (uint8_t)(i / 4 % 2 * 32 + i % 4 * l->index_bits);
+        columns[i] = (uint8_t)(i % 4 / slots * l->window);
+    }
+    return (pick_rule){
+        .first_shifts = _mm512_loadu_si512(shifts),
+        .step_shift = 4 * l->index_bits,
+        .mask = _mm512_set1_epi8((char)((1 << ht_min(l->index_bits, 6)) - 1)),
+        .first_columns = _mm512_loadu_si512(columns),
+        .step_columns = ht_nm_i8_step_columns(l),
+    };
+}
+
+// The fields of a unit, one in each 32-bit lane. Of 64 bytes read only the fields matter, see layout.c.
+HT_INLINE __m512i load_fields(const uint8_t *indices, size_t field_bytes) {
+    __m512i fields = _mm512_loadu_si512(indices);
+    if (field_bytes == 4) return fields;
+    const __m512i thirds = _mm512_set_epi32(0x2f2f2e2d, 0x2c2c2b2a, 0x29292827, 0x26262524, 0x23232221, 0x20201f1e,
+                                            0x1d1d1c1b, 0x1a1a1918, 0x17171615, 0x14141312, 0x1111100f, 0x0e0e0d0c,
+                                            0x0b0b0a09, 0x08080706, 0x05050403, 0x02020100);
+    return _mm512_permutexvar_epi8(thirds, fields);
+}
+
+static void pick_indices(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    const pick_rule rule = make_rule(l);
+    const size_t unit_steps = l->unit_slots / l->step, window_steps = ht_nm_i8_window_steps(l);
+    const size_t unit_bytes = ht_nm_unit_bytes(l);
+    const __m512i step_shift = _mm512_set1_epi8((char)rule.step_shift);
+    for (size_t step = 0; step < steps; indices += unit_bytes) {
+        const __m512i fields = load_fields(indices, l->field_bytes);
+        __m512i shifts = rule.first_shifts;
+        for (size_t end = ht_min(steps, step + unit_steps); step < end; step++) {
+            __m512i columns =
+                _mm512_add_epi8(rule.first_columns, _mm512_set1_epi8((char)(step % window_steps * rule.step_columns)));
+            __m512i index = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, fields), rule.mask);
+            _mm512_store_si512(picks + step * HT_NM_I8_STEP, _mm512_add_epi8(index, columns));
+            shifts = _mm512_add_epi8(shifts, step_shift);
+        }
+    }
+}
+
+// 4x4 blocks of 32 bits change rows and columns inside each 128-bit lane.
+HT_INLINE void transpose_4x4(__m512i r[4]) {
+    __m512i low01 = _mm512_unpacklo_epi32(r[0], r[1]), high01 = _mm512_unpackhi_epi32(r[0], r[1]);
+    __m512i low23 = _mm512_unpacklo_epi32(r[2], r[3]), high23 = _mm512_unpackhi_epi32(r[2], r[3]);
+    r[0] = _mm512_unpacklo_epi64(low01, low23);
+    r[1] = _mm512_unpackhi_epi64(low01, low23);
+    r[2] = _mm512_unpacklo_epi64(high01, high23);
+    r[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+// The set bits of two rows' maps become their numbers, row by row 32 bytes apart.
+HT_INLINE void list_columns(const uint8_t *maps, uint8_t *lists, size_t pair) {
+    static const uint8_t numbers[64] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+        12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    };
+    const __m256i all = _mm256_loadu_si256((const __m256i *)numbers);
+    uint64_t both;
+    memcpy(&both, maps + pair * 8, sizeof both);
+    _mm256_store_si256((__m256i *)(lists + pair * 64), _mm256_maskz_compress_epi8((__mmask32)both, all));
+    _mm256_store_si256((__m256i *)(lists + pair * 64 + 32), _mm256_maskz_compress_epi8((__mmask32)(both >> 32), all));
+}
+
+// Four steps of a unit: their bytes in the lists of all 16 rows.
+HT_INLINE void load_steps(const uint8_t *lists, size_t step, __m512i out[4]) {
+    HT_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const uint8_t *from = lists + i * 32 + step * 4;
+        __m512i rows = _mm512_castsi128_si512(_mm_load_si128((const __m128i *)from));
+        rows = _mm512_inserti32x4(rows, _mm_load_si128((const __m128i *)(from + 128)), 1);
+        rows = _mm512_inserti32x4(rows, _mm_load_si128((const __m128i *)(from + 256)), 2);
+        out[i] = _mm512_inserti32x4(rows, _mm_load_si128((const __m128i *)(from + 384)), 3);
+    }
+    transpose_4x4(out);
+}
+
+static void pick_maps(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    _Alignas(64) uint8_t lists[HT_NM_STRIP * HT_NM_MAP_COLUMNS];
+    const size_t unit_steps = l->unit_slots / l->step;
+    for (size_t begin = 0, unit = 0; begin < steps; begin += unit_steps, unit++, indices += HT_NM_I8_STEP) {
+        const __m512i columns = _mm512_set1_epi8((char)(unit % 2 * HT_NM_MAP_COLUMNS));
+        for (size_t pair = 0; pair < HT_NM_STRIP / 2; pair++) list_columns(indices, lists, pair);
+        size_t count = ht_min(unit_steps, steps - begin);
+        for (size_t step = 0; step < count; step += 4) {
+            __m512i four[4];
+            load_steps(lists, step, four);
+            for (size_t i = 0; i < 4 && step + i < count; i++)
+                _mm512_store_si512(picks + (begin + step + i) * HT_NM_I8_STEP, _mm512_add_epi8(four[i], columns));
+        }
+    }
+}
+
+static void pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    if (l->code == HT_NM_CODE_MAP)
+        pick_maps(l, indices, steps, picks);
+    else
+        pick_indices(l, indices, steps, picks);
+}
+
+// MARK: Y
+
+static void store_sums(const ht_nm_i8_output *out) {
+    const ht_nm_task *task = out->task;
+    const __mmask16 in = (__mmask16)((1u << out->columns) - 1);
+    const __m512i less = _mm512_loadu_si512(out->less);
+    for (size_t r = 0; r < out->rows; r++) {
+        char *y = (char *)task->y + (out->t + r) * task->y_stride + out->o * sizeof(int32_t);
+        __m512i sums = _mm512_loadu_si512(out->sums + r * HT_NM_STRIP);
+        _mm512_mask_storeu_epi32(y, in, _mm512_sub_epi32(sums, less));
+    }
+}
+
+static void store(const ht_nm_i8_output *out) {
+    if (out->task->y_dtype == HT_DTYPE_I32 && out->task->y_order == HT_ORDER_ROWS)
+        store_sums(out);
+    else
+        ht_nm_i8_store(out);
+}
+
+static const ht_nm_i8_vectors vectors = {
+    .kernel = {kernel_1, kernel_2, kernel_4, kernel_8, kernel_12},
+    .rows = {1, 2, 4, 8, 12},
+    .pick = pick,
+    .sum_weights = sum_weights,
+    .store = store,
+};
+
+void ht_nm_gemm_i8_avx512vnni(const ht_nm_task *task) { ht_nm_i8_run(&vectors, task); }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
