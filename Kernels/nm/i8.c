@@ -17,6 +17,7 @@ enum {
     tile_rows = 12,                // rows of X of the largest kernel
     x_bytes = 512 << 10,           // of X at a time, in L2 beside ...
     strip_bytes = 256 << 10,       // ... the weights and picks of some strips
+    most_strips = 16,              // whose sums stay in L1
     tile_bytes = 30 << 10          // of the X that a kernel reads again for each strip, in L1
 };
 
@@ -35,8 +36,7 @@ static blocking choose_blocking(const ht_nm_layout *l, size_t t) {
     size_t tile = b.windows * tile_rows * HT_NM_I8_WINDOW, strip = 2 * b.steps * HT_NM_I8_STEP;
     b.rows = ht_min(ht_round_up(t, tile_rows), tile_rows * ht_ceil_div(x_bytes, tile + !tile));
     // Picks that only one tile of X needs are used at once.
-    b.strips = t > tile_rows ? 1 + strip_bytes / (strip + !strip) : 1;
-    b.strips = ht_min(b.strips, 1 + strip_bytes / (tile_rows * HT_NM_I8_STEP));
+    b.strips = t > tile_rows ? ht_min(1 + strip_bytes / (strip + !strip), most_strips) : 1;
     size_t tiles = ht_ceil_div(tile, tile_bytes);
     b.tile_windows = ht_ceil_div(b.windows, tiles + !tiles);
     return b;
@@ -86,29 +86,33 @@ static int32_t zero_of(const job *j) {
 
 // MARK: X
 
-static void copy_window(const job *j, size_t t, size_t column, size_t columns, uint8_t *to) {
-    const ht_nm_task *task = j->task;
-    bool by_rows = task->x_order == HT_ORDER_ROWS;
-    const uint8_t *from =
-        (const uint8_t *)task->x + (by_rows ? t * task->x_stride + column : column * task->x_stride + t);
-    if (by_rows)
-        memcpy(to, from, columns);
-    else
-        for (size_t c = 0; c < columns; c++) to[c] = from[c * task->x_stride];
-    memset(to + columns, 0, HT_NM_I8_WINDOW - columns);
-    if (flip_of(j))
-        for (size_t c = 0; c < HT_NM_I8_WINDOW; c++) to[c] ^= 0x80;
+void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
+                   uint8_t flip, uint8_t *to) {
+    for (size_t begin = 0; begin < columns; begin += width)
+        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
+            size_t count = r < present ? ht_min(width, columns - begin) : 0;
+            for (size_t c = 0; c < count; c++) to[c] = x[r * x_stride + begin + c] ^ flip;
+            memset(to + count, 0, HT_NM_I8_WINDOW - count);
+        }
 }
 
-// `rows` rows of X from t on, of which `present` exist.
+// As ht_nm_i8_copy, from rows of X that are columns in memory.
+static void transpose(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
+                      uint8_t flip, uint8_t *to) {
+    memset(to, 0, ht_ceil_div(columns, width) * rows * HT_NM_I8_WINDOW);
+    for (size_t begin = 0; begin < columns; begin += width, to += rows * HT_NM_I8_WINDOW)
+        for (size_t c = 0; c < ht_min(width, columns - begin); c++)
+            for (size_t r = 0; r < present; r++) to[r * HT_NM_I8_WINDOW + c] = x[(begin + c) * x_stride + r] ^ flip;
+}
+
 static void copy_tile(const job *j, size_t t, size_t rows, size_t present, uint8_t *to) {
-    size_t width = ht_nm_i8_window_columns(j->l);
-    for (size_t w = 0; w < j->b.windows; w++)
-        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW)
-            if (r < present)
-                copy_window(j, t + r, w * width, ht_min(width, j->l->columns - w * width), to);
-            else
-                memset(to, 0, HT_NM_I8_WINDOW);
+    const ht_nm_task *task = j->task;
+    size_t columns = j->l->columns, width = ht_nm_i8_window_columns(j->l);
+    const uint8_t *x = task->x;
+    if (task->x_order == HT_ORDER_ROWS)
+        j->vectors->copy(x + t * task->x_stride, task->x_stride, rows, present, columns, width, flip_of(j), to);
+    else
+        transpose(x + t, task->x_stride, rows, present, columns, width, flip_of(j), to);
 }
 
 // MARK: tiles
@@ -131,43 +135,39 @@ static uint8_t *tile_x(const job *j, size_t row) { return j->x + row * j->b.wind
 
 static const int8_t *strip_values(const job *j, size_t strip) { return ht_nm_values(j->l, j->task->packed, 0, strip); }
 
-static int32_t *strip_sums(const job *j, size_t i) { return j->sums + i * tile_rows * HT_NM_STRIP; }
-
-static void add_windows(const job *j, const tile *t, size_t strip, size_t i, size_t window) {
+static void add_windows(const job *j, const tile *t, size_t strip, size_t strips, size_t window) {
     size_t window_steps = ht_nm_i8_window_steps(j->l), step = window * window_steps;
     ht_nm_i8_args args = {
         .values = strip_values(j, strip) + step * HT_NM_I8_STEP,
-        .picks = j->picks + (i * j->b.steps + step) * HT_NM_I8_STEP,
+        .values_stride = j->b.steps * HT_NM_I8_STEP,
+        .picks = j->picks + step * HT_NM_I8_STEP,
+        .picks_stride = j->b.steps * HT_NM_I8_STEP,
+        .strips = strips,
         .steps = ht_min(j->b.steps - step, j->b.tile_windows * window_steps),
         .window_steps = window_steps,
         .step_columns = ht_nm_i8_step_columns(j->l),
         .x = tile_x(j, t->row) + window * t->rows * HT_NM_I8_WINDOW,
-        .sums = strip_sums(j, i),
+        .sums = j->sums,
         .first = window == 0,
     };
     j->vectors->kernel[t->kernel](&args);
 }
 
-static void store(const job *j, const tile *t, size_t strip, size_t i) {
+static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
+    for (size_t window = 0; window < j->b.windows; window += j->b.tile_windows)
+        add_windows(j, t, strip, strips, window);
     size_t o = strip * HT_NM_STRIP;
     ht_nm_i8_output output = {
         .task = j->task,
-        .sums = strip_sums(j, i),
-        .less = j->less + i * HT_NM_STRIP,
+        .sums = j->sums,
+        .kernel_rows = t->rows,
+        .less = j->less,
         .t = j->t + t->row,
         .rows = t->present,
         .o = o,
-        .columns = ht_min(HT_NM_STRIP, j->task->o_end - o),
+        .columns = ht_min(strips * HT_NM_STRIP, j->task->o_end - o),
     };
     j->vectors->store(&output);
-}
-
-static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
-    for (size_t window = 0; window < j->b.windows; window += j->b.tile_windows)
-        for (size_t i = 0; i < strips; i++) {
-            add_windows(j, t, strip + i, i, window);
-            if (window + j->b.tile_windows >= j->b.windows) store(j, t, strip + i, i);
-        }
 }
 
 // MARK: strips
@@ -205,11 +205,11 @@ static void run_rows(const job *j) {
 
 // Without columns there is nothing to add up: Y is the epilogue of zero.
 static void store_empty(const job *j) {
-    static const int32_t zeros[HT_NM_STRIP];
+    _Alignas(HT_ALIGNMENT) static const int32_t zeros[HT_NM_STRIP];
     for (size_t t = j->task->t_begin; t < j->task->t_end; t++)
         for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_STRIP) {
             ht_nm_i8_output output = {
-                j->task, zeros, zeros, t, 1, o, ht_min(HT_NM_STRIP, j->task->o_end - o),
+                j->task, zeros, 1, zeros, t, 1, o, ht_min(HT_NM_STRIP, j->task->o_end - o),
             };
             j->vectors->store(&output);
         }

@@ -15,25 +15,29 @@ enum {
     HT_NM_I8_KERNELS = 5
 };
 
-/// Adds the products of the slots of a strip to the sums of some rows of X.
+/// Adds the products of the slots of some strips to the sums of some rows of X.
 typedef struct ht_nm_i8_args {
-    const int8_t *values;    // [step][16 rows][4 slots]
+    const int8_t *values;    // [step][16 rows][4 slots] of the first strip
+    size_t values_stride;    // bytes from strip to strip
     const uint8_t *picks;    // likewise: where in its window the X of each slot lies
-    size_t steps;
+    size_t picks_stride;
+    size_t strips;
+    size_t steps;            // of a strip
     size_t window_steps;     // of a whole window; the last window may have fewer
     size_t step_columns;     // of a window that the picks of a step are spread over: 8, 16, 32 or all 64
     const uint8_t *x;        // [window][row][64]
-    int32_t *sums;           // [row][16]
+    int32_t *sums;           // [strip][row][16]
     bool first;              // the sums start at zero
 } ht_nm_i8_args;
 
 typedef void ht_nm_i8_kernel(const ht_nm_i8_args *args);
 
-/// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns, at most 16 of these.
+/// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns.
 typedef struct ht_nm_i8_output {
     const ht_nm_task *task;
-    const int32_t *sums;     // [row][16]
-    const int32_t *less;     // [16]: subtracted from each row's sums
+    const int32_t *sums;     // [strip][kernel_rows][16]
+    size_t kernel_rows;
+    const int32_t *less;     // [strip][16]: subtracted from each row's sums
     size_t t, rows;
     size_t o, columns;
 } ht_nm_i8_output;
@@ -42,6 +46,10 @@ typedef struct ht_nm_i8_output {
 typedef struct ht_nm_i8_vectors {
     ht_nm_i8_kernel *kernel[HT_NM_I8_KERNELS];  // for `rows` rows of X, ascending
     size_t rows[HT_NM_I8_KERNELS];
+    /// Copies `rows` rows of `columns` values of X, of which `present` exist, to [window][row][64], each value xor
+    /// `flip`, with zeros where there is no value. A window has `width` columns.
+    void (*copy)(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
+                 uint8_t flip, uint8_t *to);
     /// Turns the index fields of a strip into picks.
     void (*pick)(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
     /// The sum of each row's weights.
@@ -63,7 +71,9 @@ static inline size_t ht_nm_i8_step_columns(const ht_nm_layout *l) {
     return l->code < HT_NM_CODE_MAP ? l->step / l->window_slots * l->window : HT_NM_I8_WINDOW;
 }
 
-/// Turns the index fields of a strip into picks, on any machine.
+/// The members of ht_nm_i8_vectors for any machine.
+void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
+                   uint8_t flip, uint8_t *to);
 void ht_nm_i8_pick(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
 
 /// One thread's product with the kernels of one ISA.

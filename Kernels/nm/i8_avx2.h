@@ -40,34 +40,39 @@ HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *pick
     }
 }
 
-HT_INLINE void add_steps(const ht_nm_i8_args *a, const int rows, const int chunks) {
+HT_INLINE void add_strip(const ht_nm_i8_args *a, size_t strip, const int rows, const int chunks) {
+    const int8_t *values = a->values + strip * a->values_stride;
+    const uint8_t *picks = a->picks + strip * a->picks_stride, *x = a->x;
+    int32_t *to = a->sums + strip * rows * HT_NM_STRIP;
     __m256i sums[8];
     HT_UNROLL
-    for (int i = 0; i < rows * 2; i++)
-        sums[i] = a->first ? _mm256_setzero_si256() : load(a->sums + i * (HT_NM_STRIP / 2));
-    const uint8_t *x = a->x;
+    for (int i = 0; i < rows * 2; i++) sums[i] = a->first ? _mm256_setzero_si256() : load(to + i * (HT_NM_STRIP / 2));
     for (size_t step = 0; step < a->steps; x += rows * HT_NM_I8_WINDOW) {
         size_t end = ht_min(a->steps, step + a->window_steps);
         for (size_t column = 0; step < end; step++, column += a->step_columns) {
-            const int8_t *values = a->values + step * HT_NM_I8_STEP;
-            const uint8_t *picks = a->picks + step * HT_NM_I8_STEP;
             size_t first = chunks == 4 ? 0 : column / chunk * chunk;
             add_half(sums, values, picks, x, first, rows, chunks);
             add_half(sums + 1, values + half_step, picks + half_step, x, first, rows, chunks);
+            values += HT_NM_I8_STEP;
+            picks += HT_NM_I8_STEP;
         }
     }
     HT_UNROLL
-    for (int i = 0; i < rows * 2; i++) _mm256_storeu_si256((__m256i *)(a->sums + i * (HT_NM_STRIP / 2)), sums[i]);
+    for (int i = 0; i < rows * 2; i++) _mm256_storeu_si256((__m256i *)(to + i * (HT_NM_STRIP / 2)), sums[i]);
+}
+
+HT_INLINE void add_strips(const ht_nm_i8_args *a, const int rows, const int chunks) {
+    for (size_t strip = 0; strip < a->strips; strip++) add_strip(a, strip, rows, chunks);
 }
 
 #define DEFINE_KERNEL(rows)                             \
     static void kernel_##rows(const ht_nm_i8_args *a) { \
         if (a->step_columns <= chunk)                   \
-            add_steps(a, rows, 1);                      \
+            add_strips(a, rows, 1);                     \
         else if (a->step_columns <= 2 * chunk)          \
-            add_steps(a, rows, 2);                      \
+            add_strips(a, rows, 2);                     \
         else                                            \
-            add_steps(a, rows, 4);                      \
+            add_strips(a, rows, 4);                     \
     }
 
 DEFINE_KERNEL(1)
@@ -89,6 +94,7 @@ static void store(const ht_nm_i8_output *output) { ht_nm_i8_store(output); }
 static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_4},
     .rows = {1, 2, 4},
+    .copy = ht_nm_i8_copy,
     .pick = ht_nm_i8_pick,
     .sum_weights = sum_weights,
     .store = store,

@@ -55,26 +55,33 @@ enum { ahead = 2048 };
 #define STEP_2 STEP_FEW(2)
 #define STEP_1 STEP_FEW(1)
 
-#define DEFINE_KERNEL(rows)                                                                          \
-    static void kernel_##rows(const ht_nm_i8_args *a) {                                              \
-        __m512i sums[rows];                                                                          \
-        HT_UNROLL                                                                                    \
-        for (int r = 0; r < rows; r++) sums[r] = a->first ? _mm512_setzero_si512() : load_sum(a, r); \
-        const uint8_t *x = a->x;                                                                     \
-        for (size_t step = 0; step < a->steps; x += rows * HT_NM_I8_WINDOW) {                        \
-            size_t end = ht_min(a->steps, step + a->window_steps);                                   \
-            for (; step < end; step++) {                                                             \
-                __m512i picks = _mm512_load_si512(a->picks + step * HT_NM_I8_STEP);                  \
-                __m512i values = _mm512_load_si512(a->values + step * HT_NM_I8_STEP);                \
-                _mm_prefetch((const char *)a->values + step * HT_NM_I8_STEP + ahead, _MM_HINT_T0);   \
-                STEP_##rows;                                                                         \
-            }                                                                                        \
-        }                                                                                            \
-        HT_UNROLL                                                                                    \
-        for (int r = 0; r < rows; r++) _mm512_store_si512(a->sums + r * HT_NM_STRIP, sums[r]);       \
+// Where a window ends is not a branch: at one or two steps a window it would be missed too often.
+#define DEFINE_KERNEL(rows)                                                                              \
+    static void kernel_##rows(const ht_nm_i8_args *a) {                                                  \
+        const uint8_t *from_picks = a->picks;                                                            \
+        const int8_t *from_values = a->values;                                                           \
+        int32_t *to = a->sums;                                                                           \
+        for (size_t strip = 0; strip < a->strips; strip++, to += rows * HT_NM_STRIP) {                   \
+            __m512i sums[rows];                                                                          \
+            HT_UNROLL                                                                                    \
+            for (int r = 0; r < rows; r++)                                                               \
+                sums[r] = a->first ? _mm512_setzero_si512() : _mm512_load_si512(to + r * HT_NM_STRIP);   \
+            const uint8_t *x = a->x;                                                                     \
+            for (size_t byte = 0, left = a->window_steps; byte < a->steps * HT_NM_I8_STEP; byte += 64) { \
+                __m512i picks = _mm512_load_si512(from_picks + byte);                                    \
+                __m512i values = _mm512_load_si512(from_values + byte);                                  \
+                _mm_prefetch((const char *)from_values + byte + ahead, _MM_HINT_T0);                     \
+                STEP_##rows;                                                                             \
+                left--;                                                                                  \
+                x += left ? 0 : rows * HT_NM_I8_WINDOW;                                                  \
+                left = left ? left : a->window_steps;                                                    \
+            }                                                                                            \
+            HT_UNROLL                                                                                    \
+            for (int r = 0; r < rows; r++) _mm512_store_si512(to + r * HT_NM_STRIP, sums[r]);            \
+            from_picks += a->picks_stride;                                                               \
+            from_values += a->values_stride;                                                             \
+        }                                                                                                \
     }
-
-HT_INLINE __m512i load_sum(const ht_nm_i8_args *a, int row) { return _mm512_load_si512(a->sums + row * HT_NM_STRIP); }
 
 DEFINE_KERNEL(1)
 DEFINE_KERNEL(2)
@@ -91,57 +98,35 @@ static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_S
 
 // MARK: picks
 
-// How the fields of a unit become the picks of its steps. A shift for each byte brings an index to its place; behind
-// the mask the columns before the slot's window are added.
-typedef struct pick_rule {
-    __m512i first_shifts;    // of the unit's first step
-    size_t step_shift;       // what each further step adds
-    __m512i mask;
-    __m512i first_columns;   // of the window's first step
-    size_t step_columns;     // what each further step adds; 64 is nothing, as picks wrap there
-} pick_rule;
-
-static pick_rule make_rule(const ht_nm_layout *l) {
-    uint8_t shifts[HT_NM_I8_STEP], columns[HT_NM_I8_STEP];
-    // The indices of HT_NM_CODE_8 count in the whole window.
-    size_t slots = l->code == HT_NM_CODE_8 ? HT_NM_I8_WINDOW : l->window_slots;
-    for (size_t i = 0; i < HT_NM_I8_STEP; i++) {
-        shifts[i] = (uint8_t)(i / 4 % 2 * 32 + i % 4 * l->index_bits);
-        columns[i] = (uint8_t)(i % 4 / slots * l->window);
-    }
-    return (pick_rule){
-        .first_shifts = _mm512_loadu_si512(shifts),
-        .step_shift = 4 * l->index_bits,
-        .mask = _mm512_set1_epi8((char)((1 << ht_min(l->index_bits, 6)) - 1)),
-        .first_columns = _mm512_loadu_si512(columns),
-        .step_columns = ht_nm_i8_step_columns(l),
-    };
-}
-
 // The fields of a unit, one in each 32-bit lane. Of 64 bytes read only the fields matter, see layout.c.
-HT_INLINE __m512i load_fields(const uint8_t *indices, size_t field_bytes) {
+HT_INLINE __m512i load_fields(const uint8_t *indices, size_t bytes) {
     __m512i fields = _mm512_loadu_si512(indices);
-    if (field_bytes == 4) return fields;
+    if (bytes == 4) return fields;
     const __m512i thirds = _mm512_set_epi32(0x2f2f2e2d, 0x2c2c2b2a, 0x29292827, 0x26262524, 0x23232221, 0x20201f1e,
                                             0x1d1d1c1b, 0x1a1a1918, 0x17171615, 0x14141312, 0x1111100f, 0x0e0e0d0c,
                                             0x0b0b0a09, 0x08080706, 0x05050403, 0x02020100);
     return _mm512_permutexvar_epi8(thirds, fields);
 }
 
+// A shift for each byte brings an index to its place; then the columns before the slot's window are added. They grow
+// from step to step and wrap at 64, the end of a window of X, as picks do.
 static void pick_indices(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
-    const pick_rule rule = make_rule(l);
-    const size_t unit_steps = l->unit_slots / l->step, window_steps = ht_nm_i8_window_steps(l);
-    const size_t unit_bytes = ht_nm_unit_bytes(l);
-    const __m512i step_shift = _mm512_set1_epi8((char)rule.step_shift);
+    const size_t unit_steps = l->unit_slots / l->step, unit_bytes = ht_nm_unit_bytes(l), bits = l->index_bits;
+    const uint64_t each = 0x0302010003020100, odd_rows = 0x2020202000000000;
+    const uint32_t slot_windows = l->window_slots == 1 ? 0x03020100 : l->window_slots == 2 ? 0x01010000 : 0;
+    const __m512i first_shifts = _mm512_set1_epi64((long long)(each * bits + odd_rows));
+    const __m512i step_shift = _mm512_set1_epi8((char)(l->step * bits)),
+                  mask = _mm512_set1_epi8((char)((1 << bits) - 1));
+    const __m512i step_columns = _mm512_set1_epi8((char)ht_nm_i8_step_columns(l));
+    __m512i columns = _mm512_set1_epi32((int)(slot_windows * l->window));
     for (size_t step = 0; step < steps; indices += unit_bytes) {
         const __m512i fields = load_fields(indices, l->field_bytes);
-        __m512i shifts = rule.first_shifts;
+        __m512i shifts = first_shifts;
         for (size_t end = ht_min(steps, step + unit_steps); step < end; step++) {
-            __m512i columns =
-                _mm512_add_epi8(rule.first_columns, _mm512_set1_epi8((char)(step % window_steps * rule.step_columns)));
-            __m512i index = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, fields), rule.mask);
+            __m512i index = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, fields), mask);
             _mm512_store_si512(picks + step * HT_NM_I8_STEP, _mm512_add_epi8(index, columns));
             shifts = _mm512_add_epi8(shifts, step_shift);
+            columns = _mm512_add_epi8(columns, step_columns);
         }
     }
 }
@@ -208,14 +193,19 @@ static void pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, ui
 
 // MARK: Y
 
+// The lowest `count` lanes.
+HT_INLINE uint64_t lowest(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
+
 static void store_sums(const ht_nm_i8_output *out) {
     const ht_nm_task *task = out->task;
-    const __mmask16 in = (__mmask16)((1u << out->columns) - 1);
-    const __m512i less = _mm512_loadu_si512(out->less);
     for (size_t r = 0; r < out->rows; r++) {
-        char *y = (char *)task->y + (out->t + r) * task->y_stride + out->o * sizeof(int32_t);
-        __m512i sums = _mm512_loadu_si512(out->sums + r * HT_NM_STRIP);
-        _mm512_mask_storeu_epi32(y, in, _mm512_sub_epi32(sums, less));
+        int32_t *y = (int32_t *)((char *)task->y + (out->t + r) * task->y_stride) + out->o;
+        const int32_t *sums = out->sums + r * HT_NM_STRIP;
+        for (size_t o = 0; o < out->columns; o += HT_NM_STRIP, sums += out->kernel_rows * HT_NM_STRIP) {
+            __mmask16 in = (__mmask16)lowest(out->columns - o);
+            __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_load_si512(out->less + o));
+            _mm512_mask_storeu_epi32(y + o, in, sum);
+        }
     }
 }
 
@@ -226,9 +216,25 @@ static void store(const ht_nm_i8_output *out) {
         ht_nm_i8_store(out);
 }
 
+// MARK: X
+
+static void copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
+                 uint8_t flip, uint8_t *to) {
+    const __m512i flips = _mm512_set1_epi8((char)flip);
+    for (size_t begin = 0; begin < columns; begin += width) {
+        const __mmask64 in = lowest(ht_min(width, columns - begin));
+        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
+            __m512i values = _mm512_setzero_si512();
+            if (r < present) values = _mm512_maskz_loadu_epi8(in, x + r * x_stride + begin);
+            _mm512_store_si512(to, _mm512_maskz_mov_epi8(in, _mm512_xor_si512(values, flips)));
+        }
+    }
+}
+
 static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_4, kernel_8, kernel_12},
     .rows = {1, 2, 4, 8, 12},
+    .copy = copy,
     .pick = pick,
     .sum_weights = sum_weights,
     .store = store,

@@ -43,6 +43,7 @@ HT_INLINE void ht_nm_i8_columns_load(ht_nm_i8_columns *c, const ht_nm_i8_output 
                             .low = (float)(low - q->y_zero),
                             .high = (float)(low + 255 - q->y_zero),
                             .y_zero = q->y_zero};
+    for (size_t i = 0; i < HT_NM_STRIP; i++) c->shift[i] = 1;
     for (size_t i = 0; i < out->columns; i++) {
         c->scale[i] = q->scale ? q->scale[out->o + i] : 1;
         c->bias[i] = e->bias ? e->bias[out->o + i] : 0;
@@ -129,7 +130,8 @@ HT_INLINE void ht_nm_i8_finish_row(ht_nm_i8_row *row, const ht_nm_i8_columns *c,
     }
 }
 
-HT_INLINE void ht_nm_i8_store(const ht_nm_i8_output *out) {
+// A part of an output that is no wider than a strip.
+HT_INLINE void ht_nm_i8_store_strip(const ht_nm_i8_output *out) {
     const ht_nm_task *task = out->task;
     size_t size = ht_dtype_size(task->y_dtype);
     ht_nm_i8_columns columns;
@@ -143,6 +145,17 @@ HT_INLINE void ht_nm_i8_store(const ht_nm_i8_output *out) {
         else
             for (size_t i = 0; i < out->columns; i++)
                 memcpy(y + i * task->y_stride, (const char *)&row.y + i * size, size);
+    }
+}
+
+HT_INLINE void ht_nm_i8_store(const ht_nm_i8_output *out) {
+    ht_nm_i8_output strip = *out;
+    for (size_t done = 0; done < out->columns; done += HT_NM_STRIP) {
+        strip.o = out->o + done;
+        strip.columns = ht_min(HT_NM_STRIP, out->columns - done);
+        ht_nm_i8_store_strip(&strip);
+        strip.sums += out->kernel_rows * HT_NM_STRIP;
+        strip.less += HT_NM_STRIP;
     }
 }
 
