@@ -33,8 +33,8 @@ HT_INLINE bool ht_only_cuts_off(const ht_finish *f) { return !f->gelu && !f->res
 
 HT_INLINE ht_vec ht_cut_off(const ht_finish *f, ht_vec v) { return ht_at_most(ht_at_least(v, f->low), f->high); }
 
-/// v/2 (1 + erf(v / sqrt 2)) = v Phi(v), off by at most 3.2 units in the last place of any result, subnormal ones too.
-/// With a = |v| it is -h for v < 0 and v - h for others, where h = a Phi(-a) = u G(u) exp(-a²/2), u = a / (a + 7/2),
+/// v/2 (1 + erf(v / sqrt 2)) = v Phi(v), off by at most 3.6 units in the last place of the result, subnormal or not.
+/// With a = |v| it is -h for v < 0 and v - h for others, where h = a Phi(-a) = u G(u) exp(-a²/2), u = a / (a + 3),
 /// and G is so smooth that a polynomial of degree 9 serves all a up to 15, where h is no longer a float.
 HT_INLINE ht_vec ht_gelu(ht_vec v) {
     ht_vec a = ht_at_most(ht_vabs(v), ht_vsplat(15));
@@ -53,16 +53,16 @@ HT_INLINE ht_vec ht_gelu(ht_vec v) {
     p = ht_vfma(p, r, ht_vsplat(-0x1p-1f));
     p = ht_vmul(p, r);
 
-    ht_vec u = ht_vdiv(a, ht_vadd(a, ht_vsplat(3.5f))), t = ht_vsub(u, ht_vsplat(0x1.ap-2f));
-    ht_vec g = ht_vfma(t, ht_vsplat(0x1.cdd470p-5f), ht_vsplat(0x1.f1abccp-5f));
-    g = ht_vfma(g, t, ht_vsplat(-0x1.02b012p-3f));
-    g = ht_vfma(g, t, ht_vsplat(-0x1.1d0b4cp-3f));
-    g = ht_vfma(g, t, ht_vsplat(0x1.394adap-2f));
-    g = ht_vfma(g, t, ht_vsplat(0x1.40e8f8p-3f));
-    g = ht_vfma(g, t, ht_vsplat(-0x1.02ef34p0f));
-    g = ht_vfma(g, t, ht_vsplat(0x1.891b14p0f));
-    g = ht_vfma(g, t, ht_vsplat(-0x1.649bbep0f));
-    g = ht_vfma(g, t, ht_vsplat(0x1.b983b4p-1f));
+    ht_vec u = ht_vdiv(a, ht_vadd(a, ht_vsplat(3))), t = ht_vsub(u, ht_vsplat(0.25f));
+    ht_vec g = ht_vfma(t, ht_vsplat(0x1.af6f62p-6f), ht_vsplat(-0x1.c8fe98p-4f));
+    g = ht_vfma(g, t, ht_vsplat(0x1.5e5674p-5f));
+    g = ht_vfma(g, t, ht_vsplat(0x1.35325ep-3f));
+    g = ht_vfma(g, t, ht_vsplat(0x1.8a4456p-6f));
+    g = ht_vfma(g, t, ht_vsplat(-0x1.572f2ap-2f));
+    g = ht_vfma(g, t, ht_vsplat(-0x1.afd6dap-4f));
+    g = ht_vfma(g, t, ht_vsplat(0x1.1caed0p0f));
+    g = ht_vfma(g, t, ht_vsplat(-0x1.890c92p0f));
+    g = ht_vfma(g, t, ht_vsplat(0x1.0bdb2ep0f));
 
     ht_vec h = ht_vmul(u, g);
     h = ht_vmul(ht_vfma(h, p, h), ht_power_of_two(shifted));
