@@ -67,6 +67,7 @@ static ht_status check_weights(const product *p, const void *packed, size_t pack
 // A matrix of `samples` rows of `features` values, or the other way round.
 static ht_status check_activations(const void *data, size_t samples, size_t features, ht_dtype dtype, ht_order order,
                                    size_t *stride) {
+    if ((unsigned)order > HT_ORDER_FEATURES) return HT_ERROR_STRIDE;
     bool by_rows = order == HT_ORDER_ROWS;
     return ht_check_matrix(data, by_rows ? samples : features, by_rows ? features : samples, ht_dtype_size(dtype),
                            stride);
@@ -107,6 +108,10 @@ static ht_status check_quantization(const ht_nm_task *task) {
     return q->shift || q->offset || (task->y_dtype == HT_DTYPE_I32 && q->scale) ? HT_ERROR_EPILOGUE : HT_OK;
 }
 
+static ht_dtype residual_dtype(const ht_nm_task *task) {
+    return task->y_dtype == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32;
+}
+
 static ht_status check_epilogue(const product *p, ht_nm_task *task, size_t t, size_t o) {
     ht_epilogue *e = &task->epilogue;
     if (!contains(p->outputs, task->y_dtype)) return HT_ERROR_EPILOGUE;
@@ -114,9 +119,9 @@ static ht_status check_epilogue(const product *p, ht_nm_task *task, size_t t, si
     if (e->activation == HT_ACTIVATION_CLAMP && !(e->low <= e->high)) return HT_ERROR_EPILOGUE;
     if (task->y_dtype == HT_DTYPE_I32 && (e->bias || e->residual || e->activation)) return HT_ERROR_EPILOGUE;
     if (!ht_is_aligned(e->bias, sizeof(float))) return HT_ERROR_ALIGNMENT;
-    ht_dtype residual = task->y_dtype == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32;
     if (e->residual) {
-        ht_status status = check_activations(e->residual, t, o, residual, task->y_order, &e->residual_stride);
+        ht_status status =
+            check_activations(e->residual, t, o, residual_dtype(task), task->y_order, &e->residual_stride);
         if (status) return status;
     }
     return e->quantization ? check_quantization(task) : HT_OK;
@@ -193,6 +198,14 @@ static ht_status run(const product *p, const ht_nm_task *task, const ht_entry *e
     return HT_OK;
 }
 
+// A single sample without gaps lies the same way in both orders, and kernels have less to do with rows.
+static void prefer_rows(ht_nm_task *task) {
+    const ht_epilogue *e = &task->epilogue;
+    size_t y = ht_dtype_size(task->y_dtype), residual = ht_dtype_size(residual_dtype(task));
+    if (task->x_stride == ht_dtype_size(task->x_dtype)) task->x_order = HT_ORDER_ROWS;
+    if (task->y_stride == y && (!e->residual || e->residual_stride == residual)) task->y_order = HT_ORDER_ROWS;
+}
+
 static ht_status multiply(const product *p, size_t t, size_t o, size_t k, const void *x, size_t x_stride,
                           const void *packed, size_t packed_size, const ht_epilogue *epilogue, void *y,
                           size_t y_stride, const ht_options *options) {
@@ -226,6 +239,7 @@ static ht_status multiply(const product *p, size_t t, size_t o, size_t k, const 
     if (!status) status = check_epilogue(p, &task, t, o);
     if (!status) status = check_activations(y, t, o, task.y_dtype, task.y_order, &task.y_stride);
     if (status || task.t_begin == task.t_end || task.o_begin == task.o_end) return status;
+    prefer_rows(&task);
     return run(p, &task, entry, threads, opt);
 }
 
