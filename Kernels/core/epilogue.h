@@ -19,13 +19,14 @@ typedef struct ht_finish {
 
 /// `output` is the type of y.
 HT_INLINE ht_finish ht_make_finish(const ht_epilogue *e, ht_dtype output) {
-    bool clamp = e->activation == HT_ACTIVATION_CLAMP, relu = e->activation == HT_ACTIVATION_RELU;
-    return (ht_finish){
-        .low = ht_vsplat(clamp ? e->low : relu ? 0 : -INFINITY),
-        .high = ht_vsplat(clamp ? e->high : INFINITY),
-        .gelu = e->activation == HT_ACTIVATION_GELU,
-        .residual_size = !e->residual ? 0 : output == HT_DTYPE_BF16 ? 2 : 4,
-    };
+    ht_finish f = {ht_vsplat(-INFINITY), ht_vsplat(INFINITY), e->activation == HT_ACTIVATION_GELU, 0};
+    if (e->residual) f.residual_size = output == HT_DTYPE_BF16 ? 2 : 4;
+    if (e->activation == HT_ACTIVATION_RELU) f.low = ht_vsplat(0);
+    if (e->activation == HT_ACTIVATION_CLAMP) {
+        f.low = ht_vsplat(e->low);
+        f.high = ht_vsplat(e->high);
+    }
+    return f;
 }
 
 /// Whether ht_cut_off is all that there is to do. Asked once, before a loop, it keeps that loop short.

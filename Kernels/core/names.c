@@ -7,7 +7,8 @@ const char *ht_status_text(ht_status status) {
     case HT_OK: return "no error";
     case HT_ERROR_NULL: return "a pointer that the call needs is null";
     case HT_ERROR_PATTERN: return "the pattern is not 1 <= N <= M <= 64, shared by 1, 2, 4 or 8 rows";
-    case HT_ERROR_STRIDE: return "a stride is shorter than its row or not a multiple of the element size, or an order is unknown";
+    case HT_ERROR_STRIDE:
+        return "a stride is shorter than its row or no multiple of the element size, or an order is none";
     case HT_ERROR_ALIGNMENT: return "a pointer is not aligned to its element size (blobs and scratch: 64 bytes)";
     case HT_ERROR_OVERFLOW: return "a size in bytes does not fit in size_t";
     case HT_ERROR_NOT_SPARSE: return "a group of M weights holds more than N entries";

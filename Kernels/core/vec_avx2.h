@@ -19,7 +19,8 @@ enum { HT_VEC_LANES = 8 };
 
 HT_INLINE ht_lanes ht_first_lanes(size_t count) {
     if (count > 8) count = 8;
-    return (ht_lanes){_mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), count};
+    __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (ht_lanes){_mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), places), count};
 }
 
 HT_INLINE ht_vec ht_vsplat(float x) { return _mm256_set1_ps(x); }

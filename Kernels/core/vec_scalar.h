@@ -39,9 +39,7 @@ HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) {
     if (in) *to = v;
 }
 
-HT_INLINE ht_vec ht_load_bf16(const uint16_t *from, ht_lanes in) {
-    return in ? ht_bf16_to_f32(*from) : 0;
-}
+HT_INLINE ht_vec ht_load_bf16(const uint16_t *from, ht_lanes in) { return in ? ht_bf16_to_f32(*from) : 0; }
 
 HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
     if (in) *to = ht_f32_to_bf16(v);

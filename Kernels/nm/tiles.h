@@ -47,9 +47,7 @@ HT_INLINE outlet make_outlet(const ht_nm_target *target, size_t ahead) {
     return (outlet){target, ht_make_finish(target->epilogue, target->dtype), ahead};
 }
 
-HT_INLINE bool is_plain(const outlet *to) {
-    return ht_only_cuts_off(&to->finish) && to->target->dtype == HT_DTYPE_F32;
-}
+HT_INLINE bool is_plain(const outlet *to) { return ht_only_cuts_off(&to->finish) && to->target->dtype == HT_DTYPE_F32; }
 
 // `place` counts values from the beginning of a line.
 HT_INLINE void put(const outlet *to, size_t line, size_t place, ht_vec v, ht_lanes in, const bool plain) {
@@ -127,7 +125,6 @@ static void store_features(const float *sums, size_t width, size_t rows, size_t 
 }
 
 // The members of ht_nm_vectors that are made here.
-#define TILE_FUNCTIONS                                                                                        \
-    .pack = {pack_rows, pack_features}, .store = {store, store_features}, .store_rows = store_rows
+#define TILE_FUNCTIONS .pack = {pack_rows, pack_features}, .store = {store, store_features}, .store_rows = store_rows
 
 #endif
