@@ -34,6 +34,13 @@ static bool includes(ht_isa isa, ht_isa part) {
     return isa == part;
 }
 
+// Unused where no features are known.
+static __attribute__((unused)) void append(char *text, const char *word, bool has) {
+    if (!has) return;
+    if (text[0]) strcat(text, " ");
+    strcat(text, word);
+}
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -68,12 +75,6 @@ static bool runs(ht_isa isa) {
     }
 }
 
-static void append(char *text, const char *word, bool has) {
-    if (!has) return;
-    if (text[0]) strcat(text, " ");
-    strcat(text, word);
-}
-
 static void append_features(char *text) {
 #define APPEND(word) append(text, word, HT_CPU_HAS(word))
     __builtin_cpu_init();
@@ -90,6 +91,49 @@ static void append_features(char *text) {
     APPEND("avx512vnni");
     APPEND("avx512vpopcntdq");
     APPEND("avx512bf16");
+}
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+
+// The words that the Linux kernel gives every process; not every C library names all bits.
+static bool has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }
+static bool has_i8mm(void) { return getauxval(AT_HWCAP2) >> 13 & 1; }
+static bool has_bf16(void) { return getauxval(AT_HWCAP2) >> 14 & 1; }
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+
+static bool has(const char *feature) {
+    int value = 0;
+    size_t size = sizeof value;
+    return !sysctlbyname(feature, &value, &size, NULL, 0) && value;
+}
+
+static bool has_dotprod(void) { return has("hw.optional.arm.FEAT_DotProd"); }
+static bool has_i8mm(void) { return has("hw.optional.arm.FEAT_I8MM"); }
+static bool has_bf16(void) { return has("hw.optional.arm.FEAT_BF16"); }
+#else
+static bool has_dotprod(void) { return false; }
+static bool has_i8mm(void) { return false; }
+static bool has_bf16(void) { return false; }
+#endif
+
+static bool runs(ht_isa isa) {
+    switch (isa) {
+    case HT_ISA_REF:
+    case HT_ISA_NEON: return true;
+    case HT_ISA_NEON_DOTPROD: return has_dotprod();
+    case HT_ISA_NEON_I8MM: return has_dotprod() && has_i8mm();
+    case HT_ISA_NEON_BF16: return has_bf16();
+    default: return false;
+    }
+}
+
+static void append_features(char *text) {
+    append(text, "neon", true);
+    append(text, "dotprod", has_dotprod());
+    append(text, "i8mm", has_i8mm());
+    append(text, "bf16", has_bf16());
 }
 #else
 static bool runs(ht_isa isa) { return isa == HT_ISA_REF; }
