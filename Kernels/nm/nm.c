@@ -11,6 +11,8 @@ const ht_entry ht_nm_gemm_f32_table[] = {
 #if defined(__x86_64__)
     {"nm_gemm_f32", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_f32_avx512},
     {"nm_gemm_f32", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_f32_avx2},
+#elif defined(__aarch64__)
+    {"nm_gemm_f32", HT_ISA_NEON, (ht_fn)ht_nm_gemm_f32_neon},
 #endif
     {"nm_gemm_f32", HT_ISA_REF, (ht_fn)ht_nm_gemm_f32_ref},
     {0},

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The product in NEON: kernels for every index code.
+#include "index_code.h"
+#include "panels.h"
+
+#if defined(__aarch64__)
+#include "core/vec_neon.h"
+#include "neon.h"
+#include "tiles.h"
+
+// The index fields of PAIRS pairs of rows.
+HT_INLINE void ht_load_words(uint64_t *words, const uint8_t *indices, const size_t pairs, const size_t field_bytes) {
+    HT_UNROLL
+    for (size_t pair = 0; pair < pairs; pair++)
+        __builtin_memcpy(words + pair, indices + pair * 2 * field_bytes, sizeof *words);
+}
+
+// The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: that is scratch memory
+// too.
+HT_INLINE size_t ht_next_column(uint32_t *map) {
+    size_t column = *map ? (size_t)__builtin_ctz(*map) : HT_NM_MAP_COLUMNS;
+    *map &= *map - 1;
+    return column;
+}
+
+// The index fields of a quad, one in each lane.
+HT_INLINE uint32x4_t ht_load_fields(const uint8_t *indices, const int field_bytes) {
+    static const uint8_t spread[16] = {0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255};
+    uint8x16_t fields = vld1q_u8(indices);
+    return vreinterpretq_u32_u8(field_bytes == 3 ? vqtbl1q_u8(fields, vld1q_u8(spread)) : fields);
+}
+
+// The numbers of the four bytes that the floats of one slot's indices have in their window.
+HT_INLINE uint8x16_t ht_float_bytes(uint32x4_t fields, const int at, const uint32_t mask) {
+    uint32x4_t index = vandq_u32(vshlq_u32(fields, vdupq_n_s32(-at)), vdupq_n_u32(mask));
+    return vreinterpretq_u8_u32(vmlaq_u32(vdupq_n_u32(0x03020100), index, vdupq_n_u32(0x04040404)));
+}
+
+#define CODE_TEMPLATE "neon_code.h"
+#include "each_code.h"
+
+static const ht_nm_panel_shape shapes[] = {
+    {32, KERNELS(panel, 8)},
+    {16, KERNELS(panel, 4)},
+    {8, KERNELS(panel, 2)},
+    {4, KERNELS(panel, 1)},
+};
+
+static const ht_nm_vectors vectors = {
+    .shapes = shapes,
+    .shape_count = sizeof shapes / sizeof *shapes,
+    TILE_FUNCTIONS,
+    .strips = {{strip_2_1_1, strip_2_2_1, strip_3_1_1, strip_3_2_1}},
+    .strip_rows = {1, 1, 1, 1},
+};
+
+void ht_nm_gemm_f32_neon(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
+#endif
