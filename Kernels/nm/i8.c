@@ -8,6 +8,10 @@ const ht_entry ht_nm_gemm_i8_table[] = {
     {"nm_gemm_i8", HT_ISA_AVX512_VNNI, (ht_fn)ht_nm_gemm_i8_avx512vnni},
     {"nm_gemm_i8", HT_ISA_AVX_VNNI, (ht_fn)ht_nm_gemm_i8_avxvnni},
     {"nm_gemm_i8", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_i8_avx2},
+#elif defined(__aarch64__)
+    {"nm_gemm_i8", HT_ISA_NEON_I8MM, (ht_fn)ht_nm_gemm_i8_neoni8mm},
+    {"nm_gemm_i8", HT_ISA_NEON_DOTPROD, (ht_fn)ht_nm_gemm_i8_neondot},
+    {"nm_gemm_i8", HT_ISA_NEON, (ht_fn)ht_nm_gemm_i8_neon},
 #endif
     {"nm_gemm_i8", HT_ISA_REF, (ht_fn)ht_nm_gemm_i8_ref},
     {0},
@@ -75,13 +79,17 @@ typedef struct job {
     int32_t *less;         // [strip][16]
 } job;
 
-// Kernels take X without a sign: a signed x is x + 128 there, which the sums are rid of at the end.
-static uint8_t flip_of(const job *j) { return j->task->x_dtype == HT_DTYPE_I8 ? 0x80 : 0; }
+// Where kernels and caller disagree about the sign of X, its highest bit is flipped: a signed x becomes x + 128, one
+// without a sign x - 128, which the sums are rid of at the end.
+static uint8_t flip_of(const job *j) {
+    return (j->task->x_dtype == HT_DTYPE_I8) == j->vectors->signed_x ? 0 : 0x80;
+}
 
 // What a sum has too much of, for each unit of its weights.
 static int32_t zero_of(const job *j) {
     const ht_quantization *q = j->task->epilogue.quantization;
-    return (q ? q->x_zero : 0) + flip_of(j);
+    int32_t flipped = flip_of(j);
+    return (q ? q->x_zero : 0) + (j->vectors->signed_x ? -flipped : flipped);
 }
 
 // MARK: X

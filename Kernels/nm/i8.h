@@ -46,6 +46,7 @@ typedef struct ht_nm_i8_output {
 typedef struct ht_nm_i8_vectors {
     ht_nm_i8_kernel *kernel[HT_NM_I8_KERNELS];  // for `rows` rows of X, ascending
     size_t rows[HT_NM_I8_KERNELS];
+    bool signed_x;  // whether the kernels take X with a sign
     /// Copies `rows` rows of `columns` values of X, of which `present` exist, to [window][row][64], each value xor
     /// `flip`, with zeros where there is no value. A window has `width` columns.
     void (*copy)(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
@@ -75,6 +76,9 @@ static inline size_t ht_nm_i8_step_columns(const ht_nm_layout *l) {
 void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
                    uint8_t flip, uint8_t *to);
 void ht_nm_i8_pick(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
+
+/// `pick` of every NEON row.
+void ht_nm_i8_pick_neon(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
 
 /// One thread's product with the kernels of one ISA.
 void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task);

@@ -28,6 +28,7 @@ typedef void ht_nm_gemm_kernel(const ht_nm_task *task);
 
 ht_nm_gemm_kernel ht_nm_gemm_f32_ref, ht_nm_gemm_f32_avx2, ht_nm_gemm_f32_avx512, ht_nm_gemm_f32_neon;
 ht_nm_gemm_kernel ht_nm_gemm_i8_ref, ht_nm_gemm_i8_avx2, ht_nm_gemm_i8_avxvnni, ht_nm_gemm_i8_avx512vnni;
+ht_nm_gemm_kernel ht_nm_gemm_i8_neon, ht_nm_gemm_i8_neondot, ht_nm_gemm_i8_neoni8mm;
 extern const ht_entry ht_nm_gemm_f32_table[];
 extern const ht_entry ht_nm_gemm_bf16_table[];
 extern const ht_entry ht_nm_gemm_i8_table[];

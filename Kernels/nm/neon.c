@@ -23,13 +23,6 @@ HT_INLINE size_t ht_next_column(uint32_t *map) {
     return column;
 }
 
-// The index fields of a quad, one in each lane.
-HT_INLINE uint32x4_t ht_load_fields(const uint8_t *indices, const int field_bytes) {
-    static const uint8_t spread[16] = {0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255};
-    uint8x16_t fields = vld1q_u8(indices);
-    return vreinterpretq_u32_u8(field_bytes == 3 ? vqtbl1q_u8(fields, vld1q_u8(spread)) : fields);
-}
-
 // The numbers of the four bytes that the floats of one slot's indices have in their window.
 HT_INLINE uint8x16_t ht_float_bytes(uint32x4_t fields, const int at, const uint32_t mask) {
     uint32x4_t index = vandq_u32(vshlq_u32(fields, vdupq_n_s32(-at)), vdupq_n_u32(mask));

@@ -11,4 +11,11 @@
 // begin an unrolled loop with more loads than there are registers, and spill.
 #define HT_IN_ORDER(v) __asm__ volatile("" : "+w"(v)::"memory")
 
+// The index fields of four rows, one in each lane.
+HT_INLINE uint32x4_t ht_load_fields(const uint8_t *indices, const int field_bytes) {
+    static const uint8_t spread[16] = {0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255};
+    uint8x16_t fields = vld1q_u8(indices);
+    return vreinterpretq_u32_u8(field_bytes == 3 ? vqtbl1q_u8(fields, vld1q_u8(spread)) : fields);
+}
+
 #endif
