@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product in AVX2: kernels for every index code.
+#include "bf16.h"
 #include "index_code.h"
-#include "panels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,f16c"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,bmi,bmi2")
+#pragma GCC target("avx2,fma,bmi,bmi2,f16c")
 #endif
 
 // clang-format off: the second is written in the words of the first
 #include "core/vec_avx2.h"
 #include "tiles.h"
+#include "widen.h"
 // clang-format on
 
 // How far ahead of a panel kernel weights are fetched into L1.
@@ -56,6 +57,7 @@ static const ht_nm_vectors vectors = {
     .shapes = shapes,
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
+    .widen = {widen_f16, widen_bf16},
     .strips = {{strip_2_1_1, strip_2_2_1, NULL, NULL, strip_4_1_1, strip_4_2_1},
                {strip_2_1_2, strip_2_2_2, NULL, NULL, strip_4_1_2, strip_4_2_2},
                {strip_2_1_4, strip_2_2_4, NULL, NULL, strip_4_1_4, strip_4_2_4}},
@@ -63,6 +65,8 @@ static const ht_nm_vectors vectors = {
 };
 
 void ht_nm_gemm_f32_avx2(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
+
+void ht_nm_gemm_bf16_avx2(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product in AVX-512: kernels for every index code.
+#include "bf16.h"
 #include "index_code.h"
-#include "panels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl"))), \
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
                              apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
+#pragma GCC target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
 // clang-format off: the second is written in the words of the first
 #include "core/vec_avx512.h"
 #include "tiles.h"
+#include "widen.h"
 // clang-format on
 
 // How far ahead of a panel kernel weights are fetched: into L2 and from there into L1. In one stage the misses to
@@ -72,16 +73,19 @@ static const ht_nm_panel_shape shapes_shared4[] = {
     {NAME_WITH(strip, 2, 1, rows), NAME_WITH(strip, 2, 2, rows), NULL, NULL, \
      NAME_WITH(strip, 4, 1, rows), NAME_WITH(strip, 4, 2, rows)}
 
-static const ht_nm_vectors vectors = {
+const ht_nm_vectors ht_nm_avx512 = {
     .shapes = shapes,
     .shared = {shapes_shared2, shapes_shared4},
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
+    .widen = {widen_f16, widen_bf16},
     .strips = {STRIPS_OF(1), STRIPS_OF(2), STRIPS_OF(4), STRIPS_OF(8)},
     .strip_rows = {8, 12, 0, 0, 12, 12, 0, 0},
 };
 
-void ht_nm_gemm_f32_avx512(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }
+void ht_nm_gemm_f32_avx512(const ht_nm_task *task) { ht_nm_panels_run(&ht_nm_avx512, task); }
+
+void ht_nm_gemm_bf16_avx512(const ht_nm_task *task) { ht_nm_panels_run(&ht_nm_avx512, task); }
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -2,6 +2,7 @@
 // The products' public face: checks the arguments, picks the row of the table, splits the output over threads.
 #include <math.h>
 
+#include "bf16.h"
 #include "core/threads.h"
 #include "i8.h"
 #include "kernels.h"
@@ -19,6 +20,12 @@ const ht_entry ht_nm_gemm_f32_table[] = {
 };
 
 const ht_entry ht_nm_gemm_bf16_table[] = {
+#if defined(__x86_64__)
+    {"nm_gemm_bf16", HT_ISA_AVX512_BF16, (ht_fn)ht_nm_gemm_bf16_avx512bf16},
+    {"nm_gemm_bf16", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_bf16_avx512},
+    {"nm_gemm_bf16", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_bf16_avx2},
+#endif
+    {"nm_gemm_bf16", HT_ISA_REF, (ht_fn)ht_nm_gemm_bf16_ref},
     {0},
 };
 
@@ -35,7 +42,7 @@ typedef struct product {
 static const product f32_product = {ht_nm_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, SET(F32) | SET(F16) | SET(BF16),
                                     SET(F32), ht_nm_panels_scratch};
 static const product bf16_product = {ht_nm_gemm_bf16_table, HT_DTYPE_BF16, HT_DTYPE_F32, SET(BF16),
-                                     SET(F32) | SET(BF16), ht_nm_panels_scratch};
+                                     SET(F32) | SET(BF16), ht_nm_bf16_scratch};
 static const product u8_product = {ht_nm_gemm_i8_table, HT_DTYPE_U8, HT_DTYPE_I32, SET(I8),
                                    SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_i8_scratch};
 static const product i8_product = {ht_nm_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, SET(I8),

@@ -3,12 +3,20 @@
 
 #include <string.h>
 
+#include "bf16.h"
+#include "core/flush.h"
+#include "core/floats.h"
+
 // What is worked on at once: rows of X and columns of Y, whose sums (245 KB) stay in L2.
 typedef struct blocking {
     size_t rows, outputs;
 } blocking;
 
-enum { most_rows = 256 };
+enum {
+    most_rows = 256,
+    wide_bytes = 16 << 10,          // of widened weights that strips take at once
+    wide_strips = 4 * HT_NM_STRIP   // a multiple of the strips that kernels work on together
+};
 
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
 // memory.
@@ -19,12 +27,46 @@ static blocking choose_blocking(const ht_nm_layout *l) {
 // Columns of Y that there is room for, as the last strip may reach behind the last.
 static size_t output_capacity(const ht_nm_layout *l) { return choose_blocking(l).outputs + HT_NM_STRIP; }
 
+// Weights that the kernels can't take as they are packed are turned into wide ones with unshared indices, a block of the
+// columns of Y in work at a time.
+static bool is_wide(const ht_nm_layout *l) { return l->dtype == HT_DTYPE_F32; }
+
+static size_t wide_values_bytes(const ht_nm_layout *l) {
+    return is_wide(l) ? 0 : output_capacity(l) * l->block_slots * sizeof(float);
+}
+
+// The kernels read up to 64 bytes behind the last index.
+static size_t wide_indices_bytes(const ht_nm_layout *l) {
+    if (l->index_share == 1) return 0;
+    size_t bytes = output_capacity(l) * ht_nm_units(l, l->block_slots) * l->field_bytes;
+    return ht_round_up(bytes, HT_ALIGNMENT) + HT_ALIGNMENT;
+}
+
+static size_t rows_in_work(const ht_nm_layout *l, size_t t) {
+    return ht_round_up(ht_min(t, choose_blocking(l).rows), HT_NM_STRIP);
+}
+
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
-    size_t rows = ht_round_up(ht_min(t, choose_blocking(l).rows), HT_NM_STRIP), columns;
+    size_t columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes))
+    if (!ht_add(columns, output_capacity(l), bytes) ||
+        !ht_mul(*bytes, rows_in_work(l, t) * sizeof(float), bytes) ||
+        !ht_add(*bytes, wide_values_bytes(l) + wide_indices_bytes(l), bytes))
         return HT_ERROR_OVERFLOW;
     return HT_OK;
+}
+
+// The rows of X in work, widened.
+ht_status ht_nm_bf16_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
+    size_t wide_x, least;
+    ht_status status = ht_nm_panels_scratch(l, t, bytes);
+    if (!status && (!ht_mul(l->columns, rows_in_work(l, t) * sizeof(float), &wide_x) || !ht_add(*bytes, wide_x, bytes)))
+        status = HT_ERROR_OVERFLOW;
+#if defined(__x86_64__)
+    if (!status) status = ht_nm_bf16_panels_scratch(l, t, &least);
+    if (!status && *bytes < least) *bytes = least;
+#endif
+    return status;
 }
 
 // A product as the loops below see it: some rows of X at a time.
@@ -33,21 +75,71 @@ typedef struct job {
     const ht_nm_vectors *vectors;
     const ht_nm_layout *l;
     size_t code;
+    size_t index_share;    // rows of a quad whose indices are one field for the kernels in use
+    const ht_nm_panel_shape *shapes;
     size_t t, rows;        // the rows of X in work
+    const void *source;    // X in f32 from row source_t on
+    size_t source_t, source_stride;
     float *x;              // scratch: X as the kernels want it
     float *sums;           // scratch
+    float *values;         // scratch: widened weights
+    uint8_t *indices;      // scratch: unshared indices
+    float *wide_x;         // scratch: widened X
 } job;
 
 // X from one row and column on.
 static const float *x_at(const job *j, size_t t, size_t column) {
     bool by_rows = j->task->x_order == HT_ORDER_ROWS;
-    size_t line = by_rows ? t : column, place = by_rows ? column : t;
-    return (const float *)((const char *)j->task->x + line * j->task->x_stride) + place;
+    size_t row = t - j->source_t, line = by_rows ? row : column, place = by_rows ? column : row;
+    return (const float *)((const char *)j->source + line * j->source_stride) + place;
+}
+
+static bool is_bf16(const job *j) { return j->task->x_dtype == HT_DTYPE_BF16; }
+
+// Makes the rows of X in work an f32 matrix in the order of X.
+static void widen_x(job *j) {
+    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
+    size_t lines = by_rows ? j->rows : j->l->columns, length = by_rows ? j->l->columns : j->rows;
+    const char *from = (const char *)j->task->x + (by_rows ? j->t * j->task->x_stride : j->t * sizeof(uint16_t));
+    for (size_t line = 0; line < lines; line++, from += j->task->x_stride)
+        for (size_t i = 0; i < length; i++)
+            j->wide_x[line * length + i] = ht_bf16_to_f32(((const uint16_t *)from)[i]);
+    j->source = j->wide_x;
+    j->source_t = j->t;
+    j->source_stride = length * sizeof(float);
+}
+
+// The weights of some columns of Y in a block, as the kernels want them.
+typedef struct weights {
+    const float *values;
+    const uint8_t *indices;
+    size_t slots, o;  // the first column
+} weights;
+
+static weights weights_of(const job *j, size_t b, size_t o, size_t end) {
+    const ht_nm_layout *l = j->l;
+    size_t quad = o / HT_NM_QUAD, quads = ht_ceil_div(end - o, HT_NM_QUAD), slots = ht_nm_block_slots(l, b);
+    const void *values = ht_nm_values(l, j->task->packed, b, quad);
+    weights w = {values, ht_nm_indices(l, j->task->packed, b, quad), slots, o};
+    if (!is_wide(l)) {
+        j->vectors->widen[l->dtype == HT_DTYPE_BF16](values, quads * slots * HT_NM_QUAD, j->values);
+        w.values = j->values;
+    }
+    if (l->index_share > j->index_share) {
+        ht_nm_expand_indices(l, w.indices, b, quads, j->indices);
+        w.indices = j->indices;
+    }
+    return w;
+}
+
+static const float *values_at(const weights *w, size_t o) { return w->values + (o - w->o) * w->slots; }
+
+static const uint8_t *indices_at(const job *j, const weights *w, size_t o) {
+    return w->indices + (o - w->o) / j->index_share * ht_nm_units(j->l, w->slots) * j->l->field_bytes;
 }
 
 // Y from one row and column on.
-static ht_nm_target target_at(const job *j, size_t t, size_t o) {
-    const ht_nm_task *task = j->task;
+ht_nm_target ht_nm_target_at(const ht_nm_task *task, size_t t, size_t o) {
     const ht_epilogue *e = &task->epilogue;
     bool by_rows = task->y_order == HT_ORDER_ROWS;
     size_t line = by_rows ? t : o, offset = (by_rows ? o : t) * ht_dtype_size(task->y_dtype);
@@ -78,15 +170,11 @@ typedef struct panel {
     size_t row, rows;      // of the rows in work
 } panel;
 
-static const ht_nm_panel_shape *shapes_of(const ht_nm_vectors *v, const ht_nm_layout *l) {
-    return l->index_share == 1 ? v->shapes : v->shared[l->index_share / 4];
-}
-
 // The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width
 // take longer than one.
 static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
-    const ht_nm_panel_shape *shapes = shapes_of(j->vectors, j->l), *narrowest = &shapes[j->vectors->shape_count - 1];
-    for (const ht_nm_panel_shape *s = shapes; s < narrowest; s++)
+    const ht_nm_panel_shape *narrowest = &j->shapes[j->vectors->shape_count - 1];
+    for (const ht_nm_panel_shape *s = j->shapes; s < narrowest; s++)
         if (s->kernel[j->code] && s->width < remaining + narrowest->width) return s;
     return narrowest;
 }
@@ -95,39 +183,49 @@ static void pack_panel(const job *j, const panel *p) {
     for (size_t b = 0; b < j->l->blocks; b++) {
         const float *from = x_at(j, j->t + p->row, b * j->l->block_columns);
         float *to = j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
-        j->vectors->pack[j->task->x_order](from, j->task->x_stride, p->rows, ht_nm_block_width(j->l, b),
+        j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, ht_nm_block_width(j->l, b),
                                            ht_nm_panel_columns(j->l, b), p->shape->width, to);
     }
 }
 
-// Adds block b to the sums of columns o ..< end of Y, whose sums begin at column `base`.
-static void add_block(const job *j, const panel *p, size_t b, size_t base, size_t o, size_t end) {
-    size_t width = p->shape->width, quad = o / HT_NM_QUAD;
+// Adds block b to the sums of columns o ..< end of Y. The sums and the weights begin at column w->o.
+static void add_block(const job *j, const panel *p, size_t b, const weights *w, size_t o, size_t end) {
+    size_t width = p->shape->width;
     ht_nm_panel_args args = {
-        .values = ht_nm_values(j->l, j->task->packed, b, quad),
-        .indices = ht_nm_indices(j->l, j->task->packed, b, quad),
+        .values = values_at(w, o),
+        .indices = indices_at(j, w, o),
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
-        .slots = ht_nm_block_slots(j->l, b),
+        .slots = w->slots,
         .unit_slots = j->l->unit_slots,
         .panel = j->x + p->row * padded_columns(j) + block_start(j, b) * width,
-        .sums = j->sums + p->row * output_capacity(j->l) + (o - base) * width,
+        .sums = j->sums + p->row * output_capacity(j->l) + (o - w->o) * width,
         .first = b == 0,
     };
+    uint64_t mode = is_bf16(j) ? ht_flush_begin() : 0;
     p->shape->kernel[j->code](&args);
+    if (is_bf16(j)) ht_flush_end(mode);
 }
 
 // The last block, strip by strip, each stored while its sums are in L1.
-static void finish(const job *j, const panel *p, size_t base, size_t end) {
-    for (size_t o = base; o < end; o += HT_NM_STRIP) {
+static void finish(const job *j, const panel *p, const weights *w, size_t end) {
+    for (size_t o = w->o; o < end; o += HT_NM_STRIP) {
         size_t stop = ht_min(end, o + HT_NM_STRIP);
-        add_block(j, p, j->l->blocks - 1, base, o, stop);
-        const ht_nm_target target = target_at(j, j->t + p->row, o);
-        j->vectors->store[j->task->y_order](j->sums + p->row * output_capacity(j->l) + (o - base) * p->shape->width,
+        add_block(j, p, j->l->blocks - 1, w, o, stop);
+        const ht_nm_target target = ht_nm_target_at(j->task, j->t + p->row, o);
+        j->vectors->store[j->task->y_order](j->sums + p->row * output_capacity(j->l) + (o - w->o) * p->shape->width,
                                             p->shape->width, p->rows, stop - o, &target);
     }
 }
 
-static void run_panels(const job *j) {
+// There may be panel kernels for rows that share their indices; strip kernels know none.
+static void use_panels_that_share(job *j) {
+    const ht_nm_panel_shape *shared = j->l->index_share > 1 ? j->vectors->shared[j->l->index_share / 4] : NULL;
+    j->shapes = shared ? shared : j->vectors->shapes;
+    j->index_share = shared ? j->l->index_share : 1;
+}
+
+static void run_panels(job *j) {
+    use_panels_that_share(j);
     panel panels[most_rows / 8];
     size_t count = 0;
     for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
@@ -138,9 +236,14 @@ static void run_panels(const job *j) {
     size_t outputs = choose_blocking(j->l).outputs;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
         size_t end = ht_min(j->task->o_end, o + outputs);
-        for (size_t b = 0; b + 1 < j->l->blocks; b++)
-            for (size_t i = 0; i < count; i++) add_block(j, &panels[i], b, o, o, end);
-        for (size_t i = 0; i < count; i++) finish(j, &panels[i], o, end);
+        for (size_t b = 0; b < j->l->blocks; b++) {
+            const weights w = weights_of(j, b, o, end);
+            for (size_t i = 0; i < count; i++)
+                if (b + 1 < j->l->blocks)
+                    add_block(j, &panels[i], b, &w, o, end);
+                else
+                    finish(j, &panels[i], &w, end);
+        }
     }
 }
 
@@ -153,7 +256,7 @@ static void copy_block(const job *j, size_t t, size_t b, float *to) {
     if (j->task->x_order == HT_ORDER_ROWS)
         memcpy(to, from, width * sizeof *to);
     else
-        for (size_t k = 0; k < width; k++) to[k] = *(const float *)((const char *)from + k * j->task->x_stride);
+        for (size_t k = 0; k < width; k++) to[k] = *(const float *)((const char *)from + k * j->source_stride);
 }
 
 // Copies the rows of X, each block's columns zero-padded, rows behind the last all zero.
@@ -164,24 +267,43 @@ static void copy_rows(const job *j, size_t padded_rows) {
         for (size_t r = 0; r < j->rows; r++) copy_block(j, j->t + r, b, j->x + r * stride + block_start(j, b));
 }
 
-static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t row, size_t log2_rows) {
+// `sums` are those of the first column of the weights.
+static void add_strips(const job *j, size_t b, const weights *w, size_t end, size_t row, size_t log2_rows, float *sums) {
     ht_nm_strip_args args = {
-        .values = ht_nm_values(j->l, j->task->packed, b, o / HT_NM_QUAD),
-        .indices = ht_nm_indices(j->l, j->task->packed, b, o / HT_NM_QUAD),
-        .quads = ht_ceil_div(end - o, HT_NM_QUAD),
-        .slots = ht_nm_block_slots(j->l, b),
+        .values = w->values,
+        .indices = w->indices,
+        .quads = ht_ceil_div(end - w->o, HT_NM_QUAD),
+        .slots = w->slots,
         .unit_slots = j->l->unit_slots,
         .x = j->x + row * padded_columns(j) + block_start(j, b),
         .x_stride = padded_columns(j),
-        .sums = j->sums,
+        .sums = sums,
         .first = b == 0,
     };
+    uint64_t mode = is_bf16(j) ? ht_flush_begin() : 0;
     j->vectors->strips[log2_rows][j->code](&args);
+    if (is_bf16(j)) ht_flush_end(mode);
+}
+
+// Columns of Y whose weights are taken at once: as many as there are, or so few that wide weights stay in L1.
+static size_t strips_at_once(const job *j, size_t columns) {
+    if (is_wide(j->l) && j->l->index_share == 1) return columns;
+    size_t fit = wide_bytes / (j->l->block_slots * sizeof(float));
+    return ht_min(output_capacity(j->l) / wide_strips, 1 + fit / wide_strips) * wide_strips;
+}
+
+static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t row, size_t log2_rows) {
+    size_t each = strips_at_once(j, end - o);
+    for (size_t from = o; from < end; from += each) {
+        size_t stop = ht_min(end, from + each);
+        const weights w = weights_of(j, b, from, stop);
+        add_strips(j, b, &w, stop, row, log2_rows, j->sums + ((from - o) << log2_rows));
+    }
 }
 
 // Stores sums[row][16] of up to 16 rows and columns of Y from row t and column o on.
 static void store_strip(const job *j, const float *sums, size_t t, size_t rows, size_t o, size_t columns) {
-    const ht_nm_target target = target_at(j, t, o);
+    const ht_nm_target target = ht_nm_target_at(j->task, t, o);
     if (j->task->y_order == HT_ORDER_ROWS) {
         j->vectors->store_rows(sums, rows, columns, &target);
         return;
@@ -204,7 +326,8 @@ static void run_strip_pass(const job *j, size_t row, size_t rows) {
     }
 }
 
-static void run_strips(const job *j) {
+static void run_strips(job *j) {
+    j->index_share = 1;
     copy_rows(j, ht_round_up(j->rows, HT_NM_STRIP_ROWS));
     for (size_t row = 0; row < j->rows; row += HT_NM_STRIP_ROWS)
         run_strip_pass(j, row, ht_min(HT_NM_STRIP_ROWS, j->rows - row));
@@ -223,26 +346,35 @@ static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
 
 // What the loops above know.
 static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
-    const ht_nm_layout *l = task->layout;
-    return l->dtype == HT_DTYPE_F32 && shapes_of(v, l) && shapes_of(v, l)[v->shape_count - 1].kernel[l->code];
+    return v->shapes[v->shape_count - 1].kernel[task->layout->code] != NULL;
 }
 
 void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     if (!is_known(v, task)) {
-        ht_nm_gemm_f32_ref(task);
+        (task->x_dtype == HT_DTYPE_BF16 ? ht_nm_gemm_bf16_ref : ht_nm_gemm_f32_ref)(task);
         return;
     }
     if (l->blocks == 0) {
         store_empty(v, task);
         return;
     }
-    job j = {.task = task, .vectors = v, .l = l, .code = l->code};
+    job j = {.task = task,
+             .vectors = v,
+             .l = l,
+             .code = l->code,
+             .source = task->x,
+             .source_stride = task->x_stride,
+             .x = task->scratch};
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
         j.rows = ht_min(choose_blocking(l).rows, task->t_end - j.t);
-        j.x = task->scratch;
-        j.sums = j.x + ht_round_up(j.rows, HT_NM_STRIP) * padded_columns(&j);
-        if (j.rows <= v->strip_rows[j.code] && l->index_share == 1)
+        size_t rows = rows_in_work(l, j.rows);
+        j.sums = j.x + rows * padded_columns(&j);
+        j.values = j.sums + rows * output_capacity(l);
+        j.indices = (uint8_t *)j.values + wide_values_bytes(l);
+        j.wide_x = (float *)(j.indices + wide_indices_bytes(l));
+        if (is_bf16(&j)) widen_x(&j);
+        if (j.rows <= v->strip_rows[j.code])
             run_strips(&j);
         else
             run_panels(&j);

@@ -75,10 +75,17 @@ typedef struct ht_nm_vectors {
     void (*store[2])(const float *sums, size_t width, size_t rows, size_t columns, const ht_nm_target *target);
     /// y[row] = epilogue(sums[row][16]) for `rows` rows and up to 16 columns of a row-major Y.
     void (*store_rows)(const float *sums, size_t rows, size_t columns, const ht_nm_target *target);
+    /// Turns `count` f16 (0) or bf16 (1) weights of quads into floats, [word][row] into [slot][row].
+    void (*widen[2])(const void *values, size_t count, float *to);
     /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
     size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels
 } ht_nm_vectors;
+
+/// Y from row t and column o on.
+ht_nm_target ht_nm_target_at(const ht_nm_task *task, size_t t, size_t o);
+
+extern const ht_nm_vectors ht_nm_avx512;
 
 /// One thread's product with the kernels of one ISA.
 void ht_nm_panels_run(const ht_nm_vectors *vectors, const ht_nm_task *task);

@@ -6,7 +6,7 @@
 #include "core/vec_scalar.h"
 #include "core/epilogue.h"
 // clang-format on
-#include "kernels.h"
+#include "bf16.h"
 
 static float weight(const ht_nm_layout *l, const void *values, size_t row, size_t slot) {
     const void *value = ht_nm_value(l, values, row, slot);
@@ -23,6 +23,22 @@ static const char *element(const void *matrix, size_t stride, ht_order order, ht
     return (const char *)matrix + line * stride + place * ht_dtype_size(dtype);
 }
 
+static float x_value(const ht_nm_task *task, size_t t, size_t column) {
+    const char *x = element(task->x, task->x_stride, task->x_order, task->x_dtype, t, column);
+    return task->x_dtype == HT_DTYPE_BF16 ? ht_bf16_to_f32(*(const uint16_t *)x) : *(const float *)x;
+}
+
+static float flushed(float v) { return fabsf(v) < 0x1p-126f ? copysignf(0, v) : v; }
+
+// w x + sum where subnormal numbers count as zero. A result below the least normal number that is rounded up to it counts
+// as subnormal when it would not have been with as many bits as a normal number has.
+static float flushed_fma(float w, float x, float sum) {
+    w = flushed(w), x = flushed(x);
+    float result = fmaf(w, x, sum);
+    bool tiny = fabsf(result) == 0x1p-126f && fabs((double)w * x + sum) < 0x1p-126 - 0x1p-151;
+    return tiny ? copysignf(0, result) : flushed(result);
+}
+
 // One chain of fused multiply-adds in column order. A padding slot points behind the block's columns, at a zero.
 static float sum_of(const ht_nm_task *task, size_t t, size_t o) {
     const ht_nm_layout *l = task->layout;
@@ -33,23 +49,30 @@ static float sum_of(const ht_nm_task *task, size_t t, size_t o) {
         for (size_t s = 0, row = o % l->together; s < ht_nm_block_slots(l, b); s++) {
             size_t column = ht_nm_slot_column(l, indices, row, s);
             bool inside = column < ht_nm_block_width(l, b);
-            const char *x = element(task->x, task->x_stride, task->x_order, task->x_dtype, t,
-                                    b * l->block_columns + column);
-            sum = fmaf(weight(l, values, row, s), inside ? *(const float *)x : 0, sum);
+            float w = weight(l, values, row, s), x = inside ? x_value(task, t, b * l->block_columns + column) : 0;
+            sum = task->x_dtype == HT_DTYPE_BF16 ? flushed_fma(w, x, sum) : fmaf(w, x, sum);
         }
     }
     return sum;
 }
 
-void ht_nm_gemm_f32_ref(const ht_nm_task *task) {
+static void run(const ht_nm_task *task) {
     const ht_epilogue *e = &task->epilogue;
-    const ht_finish finish = ht_make_finish(e, HT_DTYPE_F32);
+    const ht_finish finish = ht_make_finish(e, task->y_dtype);
     for (size_t t = task->t_begin; t < task->t_end; t++)
         for (size_t o = task->o_begin; o < task->o_end; o++) {
             float sum = sum_of(task, t, o) + (e->bias ? e->bias[o] : 0);
-            const char *residual =
-                e->residual ? element(e->residual, e->residual_stride, task->y_order, HT_DTYPE_F32, t, o) : NULL;
-            float *y = (float *)element(task->y, task->y_stride, task->y_order, task->y_dtype, t, o);
-            *y = ht_finished(&finish, sum, residual, true);
+            const void *residual =
+                e->residual ? element(e->residual, e->residual_stride, task->y_order, task->y_dtype, t, o) : NULL;
+            void *y = (void *)element(task->y, task->y_stride, task->y_order, task->y_dtype, t, o);
+            float value = ht_finished(&finish, sum, residual, true);
+            if (task->y_dtype == HT_DTYPE_BF16)
+                *(uint16_t *)y = ht_f32_to_bf16(value);
+            else
+                *(float *)y = value;
         }
 }
+
+void ht_nm_gemm_f32_ref(const ht_nm_task *task) { run(task); }
+
+void ht_nm_gemm_bf16_ref(const ht_nm_task *task) { run(task); }

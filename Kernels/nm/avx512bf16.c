@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bf16 product in AVX-512 with dot products of bf16 pairs: kernels, packing of X, and the loops round them.
+#include "bf16.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(                                                                    \
+    __attribute__((target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"))), \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
+#endif
+
+#include "core/vec_avx512.h"
+
+// Samples that lie side by side in X as it is packed: [32 or 64 samples][column]. Unpacking two columns must bring samples
+// 0 to 15 into the low halves and 16 to 31 into the high ones, so the 16-bit places of a line hold, 8 at a time in each
+// 128 bits, samples 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3.
+enum {
+    line_samples = 32,
+    wide_samples = 64,
+    pair_columns = 128,           // whose pairs fill two thirds of a 48 KB L1
+    pair_panel_bytes = 256 * 128  // 16 lines for each 8 of the columns, or 7 for each 4 and 9 more
+};
+
+// Rows of X and columns of Y that are worked on at once, so that the sums stay in L2.
+enum { rows_at_once = 128, outputs_at_once = 480 };
+
+// Up to so many rows of X the strips of the f32 product are faster; they have its bits.
+enum { strip_rows = 12 };
+
+typedef struct kernel_args {
+    const char *values;       // of the first quad, see ht_nm_values
+    const uint8_t *indices;   // see ht_nm_indices; no field is shared
+    size_t value_stride, index_stride;  // bytes, from quad to quad
+    size_t quads;
+    size_t slots;             // of a row
+    size_t unit_slots;        // of a map's unit
+    const char *panel;
+    float *sums;              // [row][samples]
+    bool first;               // the sums start at zero
+} kernel_args;
+
+typedef void kernel(const kernel_args *args);
+
+// How far a kernel has come.
+typedef struct cursor {
+    const char *values;
+    const uint8_t *indices;
+    float *sums;
+} cursor;
+
+// See avx512.c.
+enum { l2_ahead = 8192, l1_ahead = 1024 };
+
+HT_INLINE void prefetch_weights(const char *values) {
+    _mm_prefetch(values + l2_ahead, _MM_HINT_T1);
+    _mm_prefetch(values + l1_ahead, _MM_HINT_T0);
+}
+
+// The fields of rows 0, 1 and 2, 3.
+HT_INLINE void load_words(uint64_t words[2], const uint8_t *indices, const size_t distance) {
+    memcpy(&words[0], indices, 8);
+    memcpy(&words[1], indices + distance, 8);
+}
+
+HT_INLINE void load_maps(uint64_t maps[4], const uint8_t *indices) {
+    uint32_t fields[4];
+    memcpy(fields, indices, sizeof fields);
+    HT_UNROLL
+    for (int row = 0; row < 4; row++) maps[row] = fields[row];
+}
+
+// Where the lowest set bit's column lies. A damaged map may have run out of bits: that reads a line behind the unit.
+HT_INLINE uint64_t next_offset(uint64_t *map, const int shift) {
+    uint64_t column = _tzcnt_u64(*map);
+    *map = _blsr_u64(*map);
+    return column << shift;
+}
+
+// sum = x_low w_low + (x_high w_high + sum), each with one rounding. The order of the factors lets a load be part of it.
+HT_INLINE __m512 dot(__m512 sum, __m512i weight, __m512i x) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)weight, (__m512bh)x);
+}
+
+// Keeps the compiler from turning two cheap shuffles of one load into many loads.
+HT_INLINE __m512i opaque(__m512i v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
+
+#define PASTE(stem, bits, slots, lines) stem##_##bits##_##slots##_##lines
+#define PASTE_VALUES(stem, bits, slots, lines) PASTE(stem, bits, slots, lines)
+#define NAME_OF(stem) PASTE_VALUES(stem, BITS, SLOTS, LINES)
+
+#define PAIR_VECTORS 2
+#define PAIR_LINE (PAIR_VECTORS * 64)
+#define PAIR_SHIFT 7
+#define BITS 2
+#define LINES 1
+#define SLOTS 1
+#include "avx512bf16_pairs.h"
+#undef SLOTS
+#define SLOTS 2
+#include "avx512bf16_pairs.h"
+#undef BITS
+#undef LINES
+#undef SLOTS
+
+#define BITS 3
+#define SLOTS 1
+#include "avx512bf16_code.h"
+#define BITS 3
+#define SLOTS 2
+#include "avx512bf16_code.h"
+#define BITS 4
+#define SLOTS 1
+#include "avx512bf16_code.h"
+#define BITS 4
+#define SLOTS 2
+#include "avx512bf16_code.h"
+#define BITS 1
+#define SLOTS 0
+#include "avx512bf16_code.h"
+#define BITS 8
+#define SLOTS 0
+#include "avx512bf16_code.h"
+
+static kernel *const pair_kernels[] = {[HT_NM_CODE_2_1] = pairs_2_1_1, [HT_NM_CODE_2_2] = pairs_2_2_1};
+
+#define KERNELS(lines)                                                                                             \
+    {NULL,                 NULL,                 panel_3_1_##lines, panel_3_2_##lines, panel_4_1_##lines,          \
+     panel_4_2_##lines,    panel_1_0_##lines,    panel_8_0_##lines}
+static kernel *const narrow_kernels[HT_NM_CODES] = KERNELS(1), *const wide_kernels[HT_NM_CODES] = KERNELS(2);
+
+// MARK: X
+
+// Transposes one tile of 32 rows and columns: neighbouring rows become 32-bit words, words become lines.
+static void pack_tile(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
+                      uint16_t *to) {
+    const __mmask32 in = columns < 32 ? (1u << columns) - 1 : ~0u;
+    for (int half = 0; half < 2; half++) {  // columns 0-3 or 4-7 of each 8
+        __m512 words[16];
+        HT_UNROLL
+        for (size_t i = 0; i < 16; i++) {
+            const size_t r = i % 4 / 2 * 16 + i / 4 * 4 + i % 2 * 2;  // of word i's two samples the first
+            __m512i a = r < rows ? _mm512_maskz_loadu_epi16(in, x + r * x_stride) : _mm512_setzero_si512();
+            __m512i b = r + 1 < rows ? _mm512_maskz_loadu_epi16(in, x + (r + 1) * x_stride) : _mm512_setzero_si512();
+            words[i] = _mm512_castsi512_ps(half ? _mm512_unpackhi_epi16(a, b) : _mm512_unpacklo_epi16(a, b));
+        }
+        ht_vtranspose(words);
+        HT_UNROLL
+        for (size_t i = 0; i < 16; i++) {
+            size_t column = i / 4 * 8 + (size_t)half * 4 + i % 4;
+            if (column < padded) _mm512_store_ps(to + column * samples, words[i]);
+        }
+    }
+}
+
+static void pack_rows(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
+                      uint16_t *panel) {
+    for (size_t t = 0; t < samples; t += line_samples)
+        for (size_t k = 0; k < padded; k += 32)
+            pack_tile(x + t * x_stride + k * 2, x_stride, t < rows ? rows - t : 0, k < columns ? columns - k : 0,
+                      padded - k, samples, panel + k * samples + t);
+}
+
+static void pack_features(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
+                          uint16_t *panel) {
+    const __m512i order = _mm512_set_epi16(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8, 23, 22, 21,
+                                           20, 7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
+    for (size_t t = 0; t < samples; t += line_samples) {
+        size_t there = t < rows ? rows - t : 0;
+        const __mmask32 in = there < 32 ? (1u << there) - 1 : ~0u;
+        for (size_t k = 0; k < padded; k++) {
+            __m512i line = _mm512_maskz_loadu_epi16(k < columns ? in : 0, x + k * x_stride + t * 2);
+            _mm512_store_si512(panel + k * samples + t, _mm512_permutexvar_epi16(order, line));
+        }
+    }
+}
+
+// Writes the two vectors of a pair of columns: in each word the first column's value is the high half.
+HT_INLINE void put_pair(char *line, __m512i first, __m512i second) {
+    _mm512_store_si512(line, _mm512_unpacklo_epi16(second, first));
+    _mm512_store_si512(line + 64, _mm512_unpackhi_epi16(second, first));
+}
+
+// The lines of all pairs inside windows of 4 columns.
+static void pair_up_2(const uint16_t *x, size_t columns, char *panel) {
+    for (; columns; columns -= 4, x += 4 * line_samples, panel += 7 * PAIR_LINE) {
+        __m512i c[4];
+        HT_UNROLL
+        for (int i = 0; i < 4; i++) c[i] = _mm512_load_si512(x + i * line_samples);
+        HT_UNROLL
+        for (int j = 1; j < 4; j++) HT_UNROLL
+        for (int i = 0; i < j; i++) put_pair(panel + (i + 4 * j) * PAIR_LINE, c[i], c[j]);
+    }
+    // Both slots of a window behind the matrix name its last column, 15: pair (0, 2) of the next window.
+    put_pair(panel + 8 * PAIR_LINE, _mm512_setzero_si512(), _mm512_setzero_si512());
+}
+
+// The lines of all pairs of a column of a window and one of the next.
+static void pair_up_1(const uint16_t *x, size_t columns, char *panel) {
+    for (; columns; columns -= 8, x += 8 * line_samples, panel += 16 * PAIR_LINE) {
+        __m512i c[8];
+        HT_UNROLL
+        for (int i = 0; i < 8; i++) c[i] = _mm512_load_si512(x + i * line_samples);
+        HT_UNROLL
+        for (int j = 0; j < 4; j++) HT_UNROLL
+        for (int i = 0; i < 4; i++) put_pair(panel + (i + 4 * j) * PAIR_LINE, c[i], c[4 + j]);
+    }
+}
+
+// MARK: loops
+
+// One panel of the rows in work.
+typedef struct panel {
+    size_t row, rows;    // of the rows in work
+    size_t samples;      // its width
+} panel;
+
+enum { most_panels = rows_at_once / line_samples };
+
+// Some rows of X at a time.
+typedef struct job {
+    const ht_nm_task *task;
+    const ht_nm_layout *l;
+    size_t t;              // the first row in work
+    panel panels[most_panels];
+    size_t panel_count;
+    size_t columns;        // of X, every block padded
+    uint16_t *x;           // scratch: X transposed, panel by panel
+    char *pairs;           // scratch: a panel of pairs
+    uint8_t *indices;      // scratch: index fields that rows don't share
+    float *sums;           // scratch
+} job;
+
+// A part of a block that is worked on at once.
+typedef struct part {
+    size_t block, slot, slots;  // in the block
+    size_t column, columns;     // of X in work
+} part;
+
+static bool is_paired(const ht_nm_layout *l) { return l->code <= HT_NM_CODE_2_2; }
+
+static size_t block_start(const ht_nm_layout *l, size_t b) { return b ? b * ht_nm_panel_columns(l, 0) : 0; }
+
+static size_t padded_columns(const ht_nm_layout *l) {
+    return l->blocks ? block_start(l, l->blocks - 1) + ht_nm_panel_columns(l, l->blocks - 1) : 0;
+}
+
+static size_t output_capacity(void) { return outputs_at_once + HT_NM_STRIP; }
+
+// Index bytes of a row of bundles in work, unshared.
+static size_t index_bytes(const ht_nm_layout *l) {
+    if (l->index_share == 1) return 0;
+    return output_capacity() * ht_nm_units(l, ht_nm_block_slots(l, 0)) * l->field_bytes + HT_ALIGNMENT;
+}
+
+static size_t rows_in_work(size_t t) { return ht_round_up(ht_min(t, rows_at_once), wide_samples); }
+
+ht_status ht_nm_bf16_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
+    size_t rows = rows_in_work(t), fixed;
+    // Damaged indices reach as far as a block behind the last column.
+    if (!ht_mul(padded_columns(l) + HT_NM_MAX_COLUMNS, rows * sizeof(uint16_t), bytes)) return HT_ERROR_OVERFLOW;
+    fixed = output_capacity() * rows * sizeof(float) + pair_panel_bytes + ht_round_up(index_bytes(l), HT_ALIGNMENT);
+    return ht_add(*bytes, fixed, bytes) ? HT_OK : HT_ERROR_OVERFLOW;
+}
+
+static const char *x_at(const job *j, size_t t, size_t column) {
+    const ht_nm_task *task = j->task;
+    bool by_rows = task->x_order == HT_ORDER_ROWS;
+    return (const char *)task->x + (by_rows ? t : column) * task->x_stride + (by_rows ? column : t) * sizeof(uint16_t);
+}
+
+static uint16_t *panel_x(const job *j, const panel *p, size_t column) {
+    return j->x + p->row * j->columns + column * p->samples;
+}
+
+static void pack_x(const job *j, const panel *p) {
+    for (size_t b = 0; b < j->l->blocks; b++)
+        (j->task->x_order == HT_ORDER_ROWS ? pack_rows : pack_features)(
+            x_at(j, j->t + p->row, b * j->l->block_columns), j->task->x_stride, p->rows, ht_nm_block_width(j->l, b),
+            ht_nm_panel_columns(j->l, b), p->samples, panel_x(j, p, block_start(j->l, b)));
+}
+
+// What the kernels look at of X for a part: X itself, or pairs of its columns.
+static const char *panel_of(const job *j, const panel *p, const part *at) {
+    const uint16_t *x = panel_x(j, p, at->column);
+    if (!is_paired(j->l)) return (const char *)x;
+    (j->l->code == HT_NM_CODE_2_1 ? pair_up_1 : pair_up_2)(x, at->columns, j->pairs);
+    return j->pairs;
+}
+
+static kernel *kernel_of(const job *j, const panel *p) {
+    return is_paired(j->l)               ? pair_kernels[j->l->code]
+           : p->samples == wide_samples ? wide_kernels[j->l->code]
+                                        : narrow_kernels[j->l->code];
+}
+
+static float *sums_of(const job *j, const panel *p, size_t output) {
+    return j->sums + p->row * output_capacity() + output * p->samples;
+}
+
+// Adds a part of a block to the sums of columns o ..< end of Y, whose sums and unshared indices begin at column `base`.
+static void add_part(const job *j, const panel *p, const part *at, const char *panel, size_t base, size_t o,
+                     size_t end) {
+    const ht_nm_layout *l = j->l;
+    size_t quad = o / HT_NM_QUAD, slots = ht_nm_block_slots(l, at->block), units = ht_nm_units(l, slots);
+    size_t unit_bytes = HT_NM_QUAD * l->field_bytes;
+    kernel_args args = {
+        .values = (const char *)ht_nm_values(l, j->task->packed, at->block, quad) + ht_nm_value_bytes(l, at->slot),
+        .indices = l->index_share == 1 ? ht_nm_indices(l, j->task->packed, at->block, quad)
+                                       : j->indices + (o - base) / HT_NM_QUAD * units * unit_bytes,
+        .value_stride = ht_nm_value_bytes(l, slots),
+        .index_stride = units * unit_bytes,
+        .quads = ht_ceil_div(end - o, HT_NM_QUAD),
+        .slots = at->slots,
+        .unit_slots = l->unit_slots,
+        .panel = panel,
+        .sums = sums_of(j, p, o - base),
+        .first = at->block == 0 && at->slot == 0,
+    };
+    args.indices += at->slot / l->unit_slots * unit_bytes;
+    kernel_of(j, p)(&args);
+}
+
+// The last part, strip by strip, each stored while its sums are in L1.
+static void finish(const job *j, const panel *p, const part *at, size_t base, size_t end) {
+    const char *panel = panel_of(j, p, at);
+    for (size_t o = base; o < end; o += HT_NM_STRIP) {
+        size_t stop = ht_min(end, o + HT_NM_STRIP);
+        add_part(j, p, at, panel, base, o, stop);
+        const ht_nm_target target = ht_nm_target_at(j->task, j->t + p->row, o);
+        ht_nm_avx512.store[j->task->y_order](sums_of(j, p, o - base), p->samples, p->rows, stop - o, &target);
+    }
+}
+
+static void run_part(const job *j, const part *at, bool last, size_t o, size_t end) {
+    for (size_t i = 0; i < j->panel_count; i++) {
+        const panel *p = &j->panels[i];
+        if (last)
+            finish(j, p, at, o, end);
+        else
+            add_part(j, p, at, panel_of(j, p, at), o, o, end);
+    }
+}
+
+static void run_block(const job *j, size_t b, size_t o, size_t end) {
+    const ht_nm_layout *l = j->l;
+    size_t slots = ht_nm_block_slots(l, b), quad = o / HT_NM_QUAD;
+    size_t each = is_paired(l) ? pair_columns / l->window * l->window_slots : slots;
+    if (l->index_share > 1)
+        ht_nm_expand_indices(l, ht_nm_indices(l, j->task->packed, b, quad), b, ht_ceil_div(end - o, HT_NM_QUAD),
+                             j->indices);
+    for (size_t slot = 0; slot < slots; slot += each) {
+        size_t count = ht_min(each, slots - slot);
+        part at = {b, slot, count, block_start(l, b), ht_nm_panel_columns(l, b)};
+        if (is_paired(l)) {
+            at.column += slot / l->window_slots * l->window;
+            at.columns = count / l->window_slots * l->window;
+        }
+        run_part(j, &at, b + 1 == l->blocks && slot + each >= slots, o, end);
+    }
+}
+
+// Cuts `rows` rows of X into panels.
+static void choose_panels(job *j, size_t rows) {
+    j->panel_count = 0;
+    for (size_t row = 0; row < rows;) {
+        bool wide = !is_paired(j->l) && rows - row > line_samples;
+        panel *p = &j->panels[j->panel_count++];
+        *p = (panel){row, ht_min(rows - row, wide ? wide_samples : line_samples), wide ? wide_samples : line_samples};
+        row += p->rows;
+    }
+}
+
+static void run_rows(job *j, size_t rows) {
+    choose_panels(j, rows);
+    for (size_t i = 0; i < j->panel_count; i++) pack_x(j, &j->panels[i]);
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs_at_once) {
+        size_t end = ht_min(j->task->o_end, o + outputs_at_once);
+        for (size_t b = 0; b < j->l->blocks; b++) run_block(j, b, o, end);
+    }
+}
+
+void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
+    const ht_nm_layout *l = task->layout;
+    job j = {.task = task, .l = l, .columns = padded_columns(l)};
+    for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {
+        rows = ht_min(rows_at_once, task->t_end - t);
+        if (rows <= strip_rows || l->blocks == 0) {
+            ht_nm_task few = *task;
+            few.t_begin = t;
+            few.t_end = t + rows;
+            ht_nm_gemm_bf16_avx512(&few);
+            continue;
+        }
+        j.t = t;
+        j.sums = task->scratch;
+        j.x = (uint16_t *)(j.sums + output_capacity() * rows_in_work(rows));
+        j.pairs = (char *)(j.x + (j.columns + HT_NM_MAX_COLUMNS) * rows_in_work(rows));
+        j.indices = (uint8_t *)j.pairs + pair_panel_bytes;
+        run_rows(&j, rows);
+    }
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
