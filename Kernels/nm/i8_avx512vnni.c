@@ -202,9 +202,11 @@ static void store_sums(const ht_nm_i8_output *out) {
         int32_t *y = (int32_t *)((char *)task->y + (out->t + r) * task->y_stride) + out->o;
         const int32_t *sums = out->sums + r * HT_NM_STRIP;
         for (size_t o = 0; o < out->columns; o += HT_NM_STRIP, sums += out->kernel_rows * HT_NM_STRIP) {
-            __mmask16 in = (__mmask16)lowest(out->columns - o);
             __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_load_si512(out->less + o));
-            _mm512_mask_storeu_epi32(y + o, in, sum);
+            if (out->columns - o >= HT_NM_STRIP)
+                _mm512_storeu_si512(y + o, sum);
+            else
+                _mm512_mask_storeu_epi32(y + o, (__mmask16)lowest(out->columns - o), sum);
         }
     }
 }
