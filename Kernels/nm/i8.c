@@ -48,12 +48,12 @@ static blocking choose_blocking(const ht_nm_layout *l, size_t t) {
 
 static size_t x_size(const blocking *b) { return b->rows * b->windows * HT_NM_I8_WINDOW; }
 static size_t picks_size(const blocking *b) { return b->strips * b->steps * HT_NM_I8_STEP; }
-static size_t sums_size(const blocking *b) { return b->strips * tile_rows * HT_NM_STRIP * sizeof(int32_t); }
-static size_t less_size(const blocking *b) { return b->strips * HT_NM_STRIP * sizeof(int32_t); }
+static size_t sums_size(void) { return most_strips * tile_rows * HT_NM_STRIP * sizeof(int32_t); }
+static size_t less_size(void) { return most_strips * HT_NM_STRIP * sizeof(int32_t); }
 
 ht_status ht_nm_i8_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     blocking b = choose_blocking(l, t);
-    *bytes = x_size(&b) + picks_size(&b) + sums_size(&b) + less_size(&b);
+    *bytes = x_size(&b) + picks_size(&b) + sums_size() + less_size();
     return HT_OK;
 }
 
@@ -131,10 +131,11 @@ typedef struct tile {
     size_t kernel, rows;
 } tile;
 
-// The smallest kernel that takes all that remain, or the largest.
+// The smallest kernel that takes all that remain, or the largest; but two of 8 are faster than one of 12 and one of 4.
 static tile next_tile(const job *j, size_t row) {
     const ht_nm_i8_vectors *v = j->vectors;
     size_t remaining = j->rows - row, kernel = 0;
+    if (remaining > 12 && remaining <= 16) remaining = 8;
     while (kernel + 1 < HT_NM_I8_KERNELS && v->kernel[kernel + 1] && v->rows[kernel] < remaining) kernel++;
     return (tile){row, ht_min(remaining, v->rows[kernel]), kernel, v->rows[kernel]};
 }
@@ -142,6 +143,10 @@ static tile next_tile(const job *j, size_t row) {
 static uint8_t *tile_x(const job *j, size_t row) { return j->x + row * j->b.windows * HT_NM_I8_WINDOW; }
 
 static const int8_t *strip_values(const job *j, size_t strip) { return ht_nm_values(j->l, j->task->packed, 0, strip); }
+
+static const uint8_t *strip_indices(const job *j, size_t strip) {
+    return ht_nm_indices(j->l, j->task->packed, 0, strip);
+}
 
 static void add_windows(const job *j, const tile *t, size_t strip, size_t strips, size_t window) {
     size_t window_steps = ht_nm_i8_window_steps(j->l), step = window * window_steps;
@@ -161,9 +166,7 @@ static void add_windows(const job *j, const tile *t, size_t strip, size_t strips
     j->vectors->kernel[t->kernel](&args);
 }
 
-static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
-    for (size_t window = 0; window < j->b.windows; window += j->b.tile_windows)
-        add_windows(j, t, strip, strips, window);
+static void store(const job *j, const tile *t, size_t strip, size_t strips) {
     size_t o = strip * HT_NM_STRIP;
     ht_nm_i8_output output = {
         .task = j->task,
@@ -178,19 +181,28 @@ static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
     j->vectors->store(&output);
 }
 
+static void run_tile(const job *j, const tile *t, size_t strip, size_t strips) {
+    for (size_t window = 0; window < j->b.windows; window += j->b.tile_windows)
+        add_windows(j, t, strip, strips, window);
+    store(j, t, strip, strips);
+}
+
 // MARK: strips
 
-static void prepare_strips(const job *j, size_t strip, size_t strips) {
+// What each sum has too much of.
+static void sum_strips(const job *j, size_t strip, size_t strips) {
     int32_t zero = zero_of(j);
-    memset(j->less, 0, less_size(&j->b));
-    for (size_t i = 0; i < strips; i++) {
+    memset(j->less, 0, less_size());
+    for (size_t i = 0; zero && i < strips; i++) {
         int32_t *less = j->less + i * HT_NM_STRIP;
-        j->vectors->pick(j->l, ht_nm_indices(j->l, j->task->packed, 0, strip + i), j->b.steps,
-                         j->picks + i * j->b.steps * HT_NM_I8_STEP);
-        if (zero == 0) continue;
         j->vectors->sum_weights(strip_values(j, strip + i), j->b.steps, less);
         for (size_t o = 0; o < HT_NM_STRIP; o++) less[o] = (int32_t)((uint32_t)less[o] * (uint32_t)zero);
     }
+}
+
+static void pick_strips(const job *j, size_t strip, size_t strips) {
+    for (size_t i = 0; i < strips; i++)
+        j->vectors->pick(j->l, strip_indices(j, strip + i), j->b.steps, j->picks + i * j->b.steps * HT_NM_I8_STEP);
 }
 
 static void run_rows(const job *j) {
@@ -202,12 +214,49 @@ static void run_rows(const job *j) {
     size_t end = ht_ceil_div(j->task->o_end, HT_NM_STRIP);
     for (size_t strip = j->task->o_begin / HT_NM_STRIP; strip < end; strip += j->b.strips) {
         size_t strips = ht_min(j->b.strips, end - strip);
-        prepare_strips(j, strip, strips);
+        pick_strips(j, strip, strips);
+        sum_strips(j, strip, strips);
         for (size_t row = 0; row < j->rows;) {
             tile t = next_tile(j, row);
             run_tile(j, &t, strip, strips);
             row += t.rows;
         }
+    }
+}
+
+// MARK: few rows
+
+// The kernel without picks for all rows in work, or null.
+static ht_nm_i8_kernel *direct_kernel(const job *j, size_t *kernel_rows) {
+    if (j->l->code == HT_NM_CODE_MAP) return NULL;
+    size_t kernel = 0;
+    while (kernel < HT_NM_I8_DIRECT && (size_t)1 << kernel < j->rows) kernel++;
+    *kernel_rows = (size_t)1 << kernel;
+    return kernel < HT_NM_I8_DIRECT ? j->vectors->direct[kernel] : NULL;
+}
+
+static void run_few_rows(const job *j, ht_nm_i8_kernel *kernel, size_t kernel_rows) {
+    tile t = {.present = j->rows, .rows = kernel_rows};
+    copy_tile(j, j->t, t.rows, t.present, j->x);
+    size_t end = ht_ceil_div(j->task->o_end, HT_NM_STRIP);
+    for (size_t strip = j->task->o_begin / HT_NM_STRIP; strip < end; strip += most_strips) {
+        size_t strips = ht_min(most_strips, end - strip);
+        ht_nm_i8_args args = {
+            .values = strip_values(j, strip),
+            .values_stride = j->b.steps * HT_NM_I8_STEP,
+            .layout = j->l,
+            .indices = strip_indices(j, strip),
+            .strips = strips,
+            .steps = j->b.steps,
+            .window_steps = ht_nm_i8_window_steps(j->l),
+            .step_columns = ht_nm_i8_step_columns(j->l),
+            .x = j->x,
+            .sums = j->sums,
+            .first = true,
+        };
+        kernel(&args);
+        sum_strips(j, strip, strips);
+        store(j, &t, strip, strips);
     }
 }
 
@@ -231,13 +280,18 @@ void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task) {
     j.x = task->scratch;
     j.picks = j.x + x_size(&j.b);
     j.sums = (int32_t *)(j.picks + picks_size(&j.b));
-    j.less = j.sums + sums_size(&j.b) / sizeof *j.sums;
+    j.less = j.sums + sums_size() / sizeof *j.sums;
     if (j.b.steps == 0) {
         store_empty(&j);
         return;
     }
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
         j.rows = ht_min(j.b.rows, task->t_end - j.t);
-        run_rows(&j);
+        size_t kernel_rows;
+        ht_nm_i8_kernel *direct = direct_kernel(&j, &kernel_rows);
+        if (direct)
+            run_few_rows(&j, direct, kernel_rows);
+        else
+            run_rows(&j);
     }
 }

@@ -12,7 +12,8 @@
 enum {
     HT_NM_I8_STEP = 64,     // bytes of weights, or of picks: [16 rows][4 slots]
     HT_NM_I8_WINDOW = 64,   // bytes of a row of X that picks count in; a window may have fewer columns
-    HT_NM_I8_KERNELS = 5
+    HT_NM_I8_KERNELS = 5,
+    HT_NM_I8_DIRECT = 4     // kernels without picks, for 1, 2, 4 and 8 rows of X
 };
 
 /// Adds the products of the slots of some strips to the sums of some rows of X.
@@ -21,6 +22,8 @@ typedef struct ht_nm_i8_args {
     size_t values_stride;    // bytes from strip to strip
     const uint8_t *picks;    // likewise: where in its window the X of each slot lies
     size_t picks_stride;
+    const ht_nm_layout *layout;
+    const uint8_t *indices;  // of the first strip, see ht_nm_indices; the strips' fields lie one behind the other
     size_t strips;
     size_t steps;            // of a strip
     size_t window_steps;     // of a whole window; the last window may have fewer
@@ -47,6 +50,9 @@ typedef struct ht_nm_i8_vectors {
     ht_nm_i8_kernel *kernel[HT_NM_I8_KERNELS];  // for `rows` rows of X, ascending
     size_t rows[HT_NM_I8_KERNELS];
     bool signed_x;  // whether the kernels take X with a sign
+    /// Kernels that read indices instead of picks, for so few rows of X that picks do not pay; they do not know maps.
+    /// Null: there is none.
+    ht_nm_i8_kernel *direct[HT_NM_I8_DIRECT];
     /// Copies `rows` rows of `columns` values of X, of which `present` exist, to [window][row][64], each value xor
     /// `flip`, with zeros where there is no value. A window has `width` columns.
     void (*copy)(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,

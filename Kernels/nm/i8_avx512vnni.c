@@ -108,25 +108,42 @@ HT_INLINE __m512i load_fields(const uint8_t *indices, size_t bytes) {
     return _mm512_permutexvar_epi8(thirds, fields);
 }
 
-// A shift for each byte brings an index to its place; then the columns before the slot's window are added. They grow
-// from step to step and wrap at 64, the end of a window of X, as picks do.
-static void pick_indices(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
-    const size_t unit_steps = l->unit_slots / l->step, unit_bytes = ht_nm_unit_bytes(l), bits = l->index_bits;
-    const uint64_t each = 0x0302010003020100, odd_rows = 0x2020202000000000;
+// How fields become picks. A shift for each byte brings an index to its place; then the columns before the slot's
+// window are added. They grow from step to step and wrap at 64, the end of a window of X, as picks do.
+typedef struct decoder {
+    __m512i first_shifts, step_shift;
+    __m512i mask;
+    __m512i first_columns, step_columns;
+} decoder;
+
+HT_INLINE decoder make_decoder(const ht_nm_layout *l) {
+    const uint64_t each = 0x0302010003020100, odd_rows = 0x2020202000000000, bits = l->index_bits;
     const uint32_t slot_windows = l->window_slots == 1 ? 0x03020100 : l->window_slots == 2 ? 0x01010000 : 0;
-    const __m512i first_shifts = _mm512_set1_epi64((long long)(each * bits + odd_rows));
-    const __m512i step_shift = _mm512_set1_epi8((char)(l->step * bits)),
-                  mask = _mm512_set1_epi8((char)((1 << bits) - 1));
-    const __m512i step_columns = _mm512_set1_epi8((char)ht_nm_i8_step_columns(l));
-    __m512i columns = _mm512_set1_epi32((int)(slot_windows * l->window));
+    return (decoder){
+        .first_shifts = _mm512_set1_epi64((long long)(each * bits + odd_rows)),
+        .step_shift = _mm512_set1_epi8((char)(l->step * bits)),
+        .mask = _mm512_set1_epi8((char)((1 << bits) - 1)),
+        .first_columns = _mm512_set1_epi32((int)(slot_windows * l->window)),
+        .step_columns = _mm512_set1_epi8((char)ht_nm_i8_step_columns(l)),
+    };
+}
+
+HT_INLINE __m512i decode(const decoder *d, __m512i fields, __m512i shifts, __m512i columns) {
+    __m512i index = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, fields), d->mask);
+    return _mm512_add_epi8(index, columns);
+}
+
+static void pick_indices(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    const size_t unit_steps = l->unit_slots / l->step, unit_bytes = ht_nm_unit_bytes(l);
+    const decoder d = make_decoder(l);
+    __m512i columns = d.first_columns;
     for (size_t step = 0; step < steps; indices += unit_bytes) {
         const __m512i fields = load_fields(indices, l->field_bytes);
-        __m512i shifts = first_shifts;
+        __m512i shifts = d.first_shifts;
         for (size_t end = ht_min(steps, step + unit_steps); step < end; step++) {
-            __m512i index = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, fields), mask);
-            _mm512_store_si512(picks + step * HT_NM_I8_STEP, _mm512_add_epi8(index, columns));
-            shifts = _mm512_add_epi8(shifts, step_shift);
-            columns = _mm512_add_epi8(columns, step_columns);
+            _mm512_store_si512(picks + step * HT_NM_I8_STEP, decode(&d, fields, shifts, columns));
+            shifts = _mm512_add_epi8(shifts, d.step_shift);
+            columns = _mm512_add_epi8(columns, d.step_columns);
         }
     }
 }
@@ -191,6 +208,87 @@ static void pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, ui
         pick_indices(l, indices, steps, picks);
 }
 
+// MARK: few rows
+
+// Up to 8 rows of X, indices decoded on the way. Bound: the stream of weights and indices; a step of one row takes 64
+// bytes of weights and two loads, so that even L3 has no trouble to keep up. Each step of a unit has its own sums,
+// where there is room, for the latency of vpdpbusd.
+HT_INLINE void add_unit(const ht_nm_i8_args *a, const decoder *d, __m512i fields, __m512i *columns,
+                        const int8_t *values, const uint8_t **x, size_t *left, __m512i sums[4][8], const int rows,
+                        const int steps, const int parts) {
+    __m512i shifts = d->first_shifts;
+    HT_UNROLL
+    for (int s = 0; s < steps; s++) {
+        __m512i picks = decode(d, fields, shifts, *columns), weights = _mm512_load_si512(values + s * HT_NM_I8_STEP);
+        HT_UNROLL
+        for (int r = 0; r < rows; r++) {
+            __m512i picked = _mm512_permutexvar_epi8(picks, _mm512_load_si512(*x + r * HT_NM_I8_WINDOW));
+            sums[s % parts][r] = _mm512_dpbusd_epi32(sums[s % parts][r], picked, weights);
+        }
+        shifts = _mm512_add_epi8(shifts, d->step_shift);
+        *columns = _mm512_add_epi8(*columns, d->step_columns);
+        *left -= 1;
+        *x += *left ? 0 : rows * HT_NM_I8_WINDOW;
+        *left = *left ? *left : a->window_steps;
+    }
+}
+
+HT_INLINE void add_directly(const ht_nm_i8_args *a, const int rows, const int unit_steps, const size_t field_bytes) {
+    const int parts = rows * unit_steps <= 8 ? unit_steps : 8 / rows;
+    const size_t unit_bytes = HT_NM_STRIP * field_bytes;
+    const decoder d = make_decoder(a->layout);
+    const int8_t *values = a->values;
+    const uint8_t *indices = a->indices;
+    for (size_t strip = 0; strip < a->strips; strip++) {
+        __m512i sums[4][8], columns = d.first_columns;
+        HT_UNROLL
+        for (int p = 0; p < parts; p++) HT_UNROLL
+        for (int r = 0; r < rows; r++) sums[p][r] = _mm512_setzero_si512();
+        const uint8_t *x = a->x;
+        size_t left = a->window_steps, steps = a->steps;
+        for (; steps >= (size_t)unit_steps; steps -= (size_t)unit_steps) {
+            HT_UNROLL
+            for (int s = 0; s < unit_steps; s++)
+                _mm_prefetch((const char *)values + s * HT_NM_I8_STEP + ahead, _MM_HINT_T0);
+            _mm_prefetch((const char *)indices + ahead / 2, _MM_HINT_T0);
+            add_unit(a, &d, load_fields(indices, field_bytes), &columns, values, &x, &left, sums, rows, unit_steps,
+                     parts);
+            values += unit_steps * HT_NM_I8_STEP;
+            indices += unit_bytes;
+        }
+        if (steps) {
+            decoder rest = d;
+            __m512i fields = load_fields(indices, field_bytes);
+            for (; steps; steps--, values += HT_NM_I8_STEP) {
+                add_unit(a, &rest, fields, &columns, values, &x, &left, sums, rows, 1, 1);
+                rest.first_shifts = _mm512_add_epi8(rest.first_shifts, d.step_shift);
+            }
+            indices += unit_bytes;
+        }
+        HT_UNROLL
+        for (int r = 0; r < rows; r++) {
+            HT_UNROLL
+            for (int p = 1; p < parts; p++) sums[0][r] = _mm512_add_epi32(sums[0][r], sums[p][r]);
+            _mm512_store_si512(a->sums + (strip * (size_t)rows + (size_t)r) * HT_NM_STRIP, sums[0][r]);
+        }
+    }
+}
+
+#define DEFINE_DIRECT(rows)                             \
+    static void direct_##rows(const ht_nm_i8_args *a) { \
+        switch (a->layout->index_bits) {                \
+        case 2: add_directly(a, rows, 4, 4); break;     \
+        case 3: add_directly(a, rows, 2, 3); break;     \
+        case 4: add_directly(a, rows, 2, 4); break;     \
+        default: add_directly(a, rows, 1, 4); break;    \
+        }                                               \
+    }
+
+DEFINE_DIRECT(1)
+DEFINE_DIRECT(2)
+DEFINE_DIRECT(4)
+DEFINE_DIRECT(8)
+
 // MARK: Y
 
 // The lowest `count` lanes.
@@ -236,6 +334,7 @@ static void copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present,
 static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_4, kernel_8, kernel_12},
     .rows = {1, 2, 4, 8, 12},
+    .direct = {direct_1, direct_2, direct_4, direct_8},
     .copy = copy,
     .pick = pick,
     .sum_weights = sum_weights,
