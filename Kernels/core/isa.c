@@ -10,7 +10,7 @@
 // Every dispatch table of the library. A new family adds its tables here.
 static const ht_entry *const tables[] = {ht_nm_gemm_f32_table, ht_nm_gemm_bf16_table, ht_nm_gemm_i8_table};
 
-static const char *const isa_names[] = {"auto",       "ref",        "avx2", "avx512",  "avxvnni", "avx512vnni",
+static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni", "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16"};
 enum { isa_count = sizeof isa_names / sizeof *isa_names };
 
@@ -47,16 +47,24 @@ static __attribute__((unused)) void append(char *text, const char *word, bool ha
 // __builtin_cpu_supports also asks whether the operating system saves the registers.
 #define HT_CPU_HAS(feature) (__builtin_cpu_supports(feature) != 0)
 
-// Not every compiler's __builtin_cpu_supports knows these two; the registers they use are AVX's.
-static bool has_f16c(void) {
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1;
+// Not every compiler's __builtin_cpu_supports knows these two; the registers they use are AVX's. The instruction leaves
+// a virtual machine, for some ten microseconds, so it is asked once; threads that come first together find the same.
+enum { ASKED = 1, F16C = 2, AVX_VNNI = 4 };
+
+static unsigned other_features(void) {
+    static _Atomic unsigned features;
+    unsigned a, b, c, d, found = features;
+    if (found) return found;
+    found = ASKED;
+    if (__get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1) found |= F16C;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1) found |= AVX_VNNI;
+    features = found;
+    return found;
 }
 
-static bool has_avx_vnni(void) {
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
-}
+static bool has_f16c(void) { return other_features() & F16C; }
+
+static bool has_avx_vnni(void) { return other_features() & AVX_VNNI; }
 
 static bool runs(ht_isa isa) {
     __builtin_cpu_init();
