@@ -41,6 +41,10 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) {
 HT_INLINE ht_vec ht_vload(const float *from) { return _mm512_load_ps(from); }
 HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm512_store_ps(to, v); }
 
+// Past the caches: for a vector that is a line, so that the line need not be read first. An sfence must follow.
+#define HT_VEC_STREAMS
+HT_INLINE void ht_vstream(float *to, ht_vec v) { _mm512_stream_ps(to, v); }
+
 // Lanes that are not there load as zero and are not stored.
 HT_INLINE ht_vec ht_load_f32(const float *from, ht_lanes in) { return _mm512_maskz_loadu_ps(in, from); }
 HT_INLINE void ht_store_f32(float *to, ht_vec v, ht_lanes in) { _mm512_mask_storeu_ps(to, in, v); }

@@ -16,15 +16,15 @@
 #endif
 #define VECTORS 2
 #define SHARE 1
-#define QUADS 1
+#define QUADS (UNIT_COLUMNS > 64 ? 1 : 2)  // sparse blocks are short: the loads of a group's sums weigh more
 #include "avx512_panel.h"
 #define VECTORS 2
 #define SHARE 2
-#define QUADS 1
+#define QUADS 2
 #include "avx512_panel.h"
 #define VECTORS 2
 #define SHARE 4
-#define QUADS 1
+#define QUADS 2
 #include "avx512_panel.h"
 #define VECTORS 1
 #define SHARE 1

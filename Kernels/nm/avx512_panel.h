@@ -207,9 +207,7 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
 HT_INLINE void NAME(panel_all, SIZE)(const ht_nm_panel_args *a, const size_t rest) {
     ht_panel_cursor at = {a->values, a->indices, a->sums};
     NAME(panel_groups, SIZE)(a, &at, a->quads / QUADS, QUADS, rest);
-#if QUADS > 1
-    NAME(panel_groups, SIZE)(a, &at, a->quads % QUADS, 1, rest);
-#endif
+    if (QUADS > 1) NAME(panel_groups, SIZE)(a, &at, a->quads % QUADS, 1, rest);
 }
 
 // Apart from the full blocks', so that their loop stays tight.

@@ -406,6 +406,7 @@ void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
         j.indices = (uint8_t *)j.pairs + pair_panel_bytes;
         run_rows(&j, rows);
     }
+    _mm_sfence();  // behind vectors stored past the caches
 }
 
 #if defined(__clang__)

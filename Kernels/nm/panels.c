@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "bf16.h"
-#include "core/flush.h"
 #include "core/floats.h"
+#include "core/flush.h"
 
 // What is worked on at once: rows of X and columns of Y, whose sums (245 KB) stay in L2.
 typedef struct blocking {
@@ -15,7 +15,8 @@ typedef struct blocking {
 enum {
     most_rows = 256,
     wide_bytes = 16 << 10,          // of widened weights that strips take at once
-    wide_strips = 4 * HT_NM_STRIP   // a multiple of the strips that kernels work on together
+    wide_strips = 4 * HT_NM_STRIP,   // a multiple of the strips that kernels work on together
+    finish_outputs = 4 * HT_NM_STRIP  // columns of Y whose sums are finished and stored together
 };
 
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
@@ -27,8 +28,8 @@ static blocking choose_blocking(const ht_nm_layout *l) {
 // Columns of Y that there is room for, as the last strip may reach behind the last.
 static size_t output_capacity(const ht_nm_layout *l) { return choose_blocking(l).outputs + HT_NM_STRIP; }
 
-// Weights that the kernels can't take as they are packed are turned into wide ones with unshared indices, a block of the
-// columns of Y in work at a time.
+// Weights that the kernels can't take as they are packed are turned into wide ones with unshared indices, a block of
+// the columns of Y in work at a time.
 static bool is_wide(const ht_nm_layout *l) { return l->dtype == HT_DTYPE_F32; }
 
 static size_t wide_values_bytes(const ht_nm_layout *l) {
@@ -49,8 +50,7 @@ static size_t rows_in_work(const ht_nm_layout *l, size_t t) {
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     size_t columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    if (!ht_add(columns, output_capacity(l), bytes) ||
-        !ht_mul(*bytes, rows_in_work(l, t) * sizeof(float), bytes) ||
+    if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows_in_work(l, t) * sizeof(float), bytes) ||
         !ht_add(*bytes, wide_values_bytes(l) + wide_indices_bytes(l), bytes))
         return HT_ERROR_OVERFLOW;
     return HT_OK;
@@ -102,8 +102,7 @@ static void widen_x(job *j) {
     size_t lines = by_rows ? j->rows : j->l->columns, length = by_rows ? j->l->columns : j->rows;
     const char *from = (const char *)j->task->x + (by_rows ? j->t * j->task->x_stride : j->t * sizeof(uint16_t));
     for (size_t line = 0; line < lines; line++, from += j->task->x_stride)
-        for (size_t i = 0; i < length; i++)
-            j->wide_x[line * length + i] = ht_bf16_to_f32(((const uint16_t *)from)[i]);
+        for (size_t i = 0; i < length; i++) j->wide_x[line * length + i] = ht_bf16_to_f32(((const uint16_t *)from)[i]);
     j->source = j->wide_x;
     j->source_t = j->t;
     j->source_stride = length * sizeof(float);
@@ -138,15 +137,24 @@ static const uint8_t *indices_at(const job *j, const weights *w, size_t o) {
     return w->indices + (o - w->o) / j->index_share * ht_nm_units(j->l, w->slots) * j->l->field_bytes;
 }
 
+// Panels, sums and weights take half of an L2 of 1 MB.
+static bool streams(const ht_nm_task *task, const char *y) {
+    const size_t outputs = task->o_end - task->o_begin, rows = task->t_end - task->t_begin;
+    return outputs * sizeof(float) * rows > (size_t)512 << 10 && task->y_dtype == HT_DTYPE_F32 &&
+           ht_is_aligned(y, HT_ALIGNMENT) && task->y_stride % HT_ALIGNMENT == 0;
+}
+
 // Y from one row and column on.
 ht_nm_target ht_nm_target_at(const ht_nm_task *task, size_t t, size_t o) {
     const ht_epilogue *e = &task->epilogue;
     bool by_rows = task->y_order == HT_ORDER_ROWS;
     size_t line = by_rows ? t : o, offset = (by_rows ? o : t) * ht_dtype_size(task->y_dtype);
+    char *y = (char *)task->y + line * task->y_stride + offset;
     return (ht_nm_target){
-        .y = (char *)task->y + line * task->y_stride + offset,
+        .y = y,
         .y_stride = task->y_stride,
         .dtype = task->y_dtype,
+        .streams = streams(task, y),
         .residual = e->residual ? (const char *)e->residual + line * e->residual_stride + offset : NULL,
         .residual_stride = e->residual_stride,
         .bias = e->bias ? e->bias + o : NULL,
@@ -206,10 +214,10 @@ static void add_block(const job *j, const panel *p, size_t b, const weights *w, 
     if (is_bf16(j)) ht_flush_end(mode);
 }
 
-// The last block, strip by strip, each stored while its sums are in L1.
+// The last block, a few strips at a time, each stored while its sums are in L1.
 static void finish(const job *j, const panel *p, const weights *w, size_t end) {
-    for (size_t o = w->o; o < end; o += HT_NM_STRIP) {
-        size_t stop = ht_min(end, o + HT_NM_STRIP);
+    for (size_t o = w->o; o < end; o += finish_outputs) {
+        size_t stop = ht_min(end, o + finish_outputs);
         add_block(j, p, j->l->blocks - 1, w, o, stop);
         const ht_nm_target target = ht_nm_target_at(j->task, j->t + p->row, o);
         j->vectors->store[j->task->y_order](j->sums + p->row * output_capacity(j->l) + (o - w->o) * p->shape->width,
@@ -268,7 +276,8 @@ static void copy_rows(const job *j, size_t padded_rows) {
 }
 
 // `sums` are those of the first column of the weights.
-static void add_strips(const job *j, size_t b, const weights *w, size_t end, size_t row, size_t log2_rows, float *sums) {
+static void add_strips(const job *j, size_t b, const weights *w, size_t end, size_t row, size_t log2_rows,
+                       float *sums) {
     ht_nm_strip_args args = {
         .values = w->values,
         .indices = w->indices,

@@ -56,6 +56,7 @@ typedef struct ht_nm_target {
     char *y;                      // the first value
     size_t y_stride;              // bytes, from line to line
     ht_dtype dtype;               // of y
+    bool streams;                 // too much to stay in L2, and lines on their boundaries: stored past the caches
     const char *residual;         // likewise, or null
     size_t residual_stride;
     const float *bias;            // of the first column, or null

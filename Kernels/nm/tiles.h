@@ -73,16 +73,39 @@ HT_INLINE ht_vec bias_of_lanes(const outlet *to, size_t o, ht_lanes in) {
     return to->target->bias ? ht_load_f32(to->target->bias + o, in) : ht_vsplat(0);
 }
 
+// The sums of one vector of rows and one of columns, a row in each vector.
+HT_INLINE void load_tile(ht_vec tile[HT_VEC_LANES], const float *sums, size_t width) {
+    HT_UNROLL
+    for (size_t i = 0; i < HT_VEC_LANES; i++) tile[i] = ht_vload(sums + i * width);
+    ht_vtranspose(tile);
+}
+
+#ifdef HT_VEC_STREAMS
+// A whole tile that is only cut off. Unrolled, so that it never leaves the registers.
+HT_INLINE void stream_tile(const outlet *to, const float *sums, size_t width, size_t line, size_t place, ht_vec bias) {
+    ht_vec tile[HT_VEC_LANES];
+    load_tile(tile, sums, width);
+    char *y = to->target->y + line * to->target->y_stride;
+    HT_UNROLL
+    for (size_t i = 0; i < HT_VEC_LANES; i++)
+        ht_vstream((float *)(y + i * to->target->y_stride) + place, ht_cut_off(&to->finish, ht_vadd(tile[i], bias)));
+}
+#endif
+
 HT_INLINE void store_with(const outlet *to, const float *sums, size_t width, size_t rows, size_t columns,
                           const bool plain) {
     for (size_t o = 0; o < columns; o += HT_VEC_LANES) {
         const ht_lanes in = ht_first_lanes(columns - o);
         const ht_vec bias = bias_of_lanes(to, o, in);
         for (size_t t = 0; t < rows; t += HT_VEC_LANES) {
+#ifdef HT_VEC_STREAMS
+            if (plain && to->target->streams && rows - t >= HT_VEC_LANES && columns - o >= HT_VEC_LANES) {
+                stream_tile(to, sums + o * width + t, width, t, o, bias);
+                continue;
+            }
+#endif
             ht_vec tile[HT_VEC_LANES];
-            HT_UNROLL
-            for (size_t i = 0; i < HT_VEC_LANES; i++) tile[i] = ht_vload(sums + (o + i) * width + t);
-            ht_vtranspose(tile);
+            load_tile(tile, sums + o * width + t, width);
             for (size_t i = 0; i < HT_VEC_LANES && t + i < rows; i++)
                 put(to, t + i, o, ht_vadd(tile[i], bias), in, plain);
         }
