@@ -16,6 +16,7 @@ static inline bool ht_mul(size_t a, size_t b, size_t *out) { return !__builtin_m
 static inline bool ht_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
 
 static inline size_t ht_min(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t ht_max(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t ht_ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t ht_round_up(size_t a, size_t b) { return ht_ceil_div(a, b) * b; }
 static inline bool ht_is_aligned(const void *p, size_t alignment) { return (uintptr_t)p % alignment == 0; }

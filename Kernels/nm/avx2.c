@@ -22,14 +22,26 @@
 // How far ahead of a panel kernel weights are fetched into L1.
 enum { prefetch_bytes = 2048 };
 
-HT_INLINE void ht_load_words(uint64_t words[2], const uint32_t *indices) { __builtin_memcpy(words, indices, 16); }
+// How far a panel kernel has come.
+typedef struct ht_panel_cursor {
+    const float *values;
+    const uint8_t *indices;
+    float *sums;
+} ht_panel_cursor;
 
-// The index words of a strip's 16 rows, from its four quads.
-HT_INLINE void ht_strip_words(__m256i words[2], const uint32_t *indices, const size_t quad[4], size_t quad_words) {
+// The index fields of a strip's 16 rows, from its four quads.
+HT_INLINE void ht_strip_words(__m256i words[2], const uint8_t *indices, const size_t quad[4], size_t quad_bytes) {
     HT_UNROLL
     for (int half = 0; half < 2; half++)
-        words[half] = _mm256_loadu2_m128i((const __m128i *)(indices + quad[half * 2 + 1] * quad_words),
-                                          (const __m128i *)(indices + quad[half * 2] * quad_words));
+        words[half] = _mm256_loadu2_m128i((const __m128i *)(indices + quad[half * 2 + 1] * quad_bytes),
+                                          (const __m128i *)(indices + quad[half * 2] * quad_bytes));
+}
+
+// Fields of 3 bytes, four a lane, become words.
+HT_INLINE void ht_widen_fields(__m256i words[2]) {
+    const __m256i bytes =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1));
+    for (int half = 0; half < 2; half++) words[half] = _mm256_shuffle_epi8(words[half], bytes);
 }
 
 // Each lane's float of the 16 at x: bits 0-2 of the index pick in both halves, bit 3 picks the half.
@@ -39,18 +51,22 @@ HT_INLINE __m256 ht_pick_of_16(const float *x, __m256i index) {
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
 
-// Keeps the compiler from turning one load and cheap shuffles into many loads.
-HT_INLINE __m256 ht_opaque(__m256 v) {
-    __asm__("" : "+x"(v));
-    return v;
-}
+// One half of v in both: `half` is 0x44 or 0xee. The barrier keeps the compiler from turning one load and cheap
+// shuffles into many loads.
+#define ht_splat_half(v, half)                                             \
+    __extension__({                                                        \
+        __m256d splat_ = _mm256_permute4x64_pd(_mm256_castps_pd(v), half); \
+        __asm__("" : "+x"(splat_));                                        \
+        _mm256_castpd_ps(splat_);                                          \
+    })
 
 #define CODE_TEMPLATE "avx2_code.h"
 #include "each_code.h"
 
 static const ht_nm_panel_shape shapes[] = {
-    {24, {panel_2_1_3, panel_2_2_3, NULL, NULL, panel_4_1_3, panel_4_2_3, NULL, panel_8_0_3}},
-    {8, {panel_2_1_1, panel_2_2_1, NULL, NULL, panel_4_1_1, panel_4_2_1, NULL, panel_8_0_1}},
+    {24, KERNELS(panel, 3)},
+    {16, KERNELS(panel, 2)},
+    {8, KERNELS(panel, 1)},
 };
 
 static const ht_nm_vectors vectors = {
@@ -58,10 +74,8 @@ static const ht_nm_vectors vectors = {
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
     .widen = {widen_f16, widen_bf16},
-    .strips = {{strip_2_1_1, strip_2_2_1, NULL, NULL, strip_4_1_1, strip_4_2_1},
-               {strip_2_1_2, strip_2_2_2, NULL, NULL, strip_4_1_2, strip_4_2_2},
-               {strip_2_1_4, strip_2_2_4, NULL, NULL, strip_4_1_4, strip_4_2_4}},
-    .strip_rows = {4, 4, 0, 0, 2, 2, 0, 0},
+    .strips = {{WINDOW_KERNELS(strip, 1)}, {WINDOW_KERNELS(strip, 2)}, {WINDOW_KERNELS(strip, 4)}},
+    .strip_rows = {4, 4, 4, 4, 2, 2, 0, 0},
 };
 
 void ht_nm_gemm_f32_avx2(const ht_nm_task *task) { ht_nm_panels_run(&vectors, task); }

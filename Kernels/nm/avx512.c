@@ -24,6 +24,9 @@
 // memory hold the buffers that the misses of panel and sums to L2 need too: up to 8 % slower.
 enum { l2_ahead = 8192, l1_ahead = 1024, index_ahead = 256 };
 
+// How far ahead of a strip kernel weights are fetched, if a group of strips is not more.
+enum { strip_ahead = 8192 };
+
 HT_INLINE void ht_prefetch_weights(const float *values) {
     _mm_prefetch((const char *)values + l2_ahead, _MM_HINT_T1);
     _mm_prefetch((const char *)values + l1_ahead, _MM_HINT_T0);
@@ -36,13 +39,42 @@ typedef struct ht_panel_cursor {
     float *sums;
 } ht_panel_cursor;
 
-// The index words of a strip's 16 rows, from its four quads.
-HT_INLINE __m512i ht_strip_words(const uint32_t *indices, const size_t quad[4], size_t quad_words) {
+// The index fields of a strip's 16 rows, from its four quads.
+HT_INLINE __m512i ht_strip_words(const uint8_t *indices, const size_t quad[4], size_t quad_bytes) {
     __m512i words = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)indices));
-    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[1] * quad_words)), 1);
-    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[2] * quad_words)), 2);
-    return _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[3] * quad_words)), 3);
+    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[1] * quad_bytes)), 1);
+    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[2] * quad_bytes)), 2);
+    return _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[3] * quad_bytes)), 3);
 }
+
+// Fields of 3 bytes, four a lane, become words.
+HT_INLINE __m512i ht_widen_fields(__m512i fields) {
+    return _mm512_shuffle_epi8(fields, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9,
+                                                                            10, 11, -1)));
+}
+
+// a & mask | set
+#define ht_and_or(a, mask, set) _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(mask), _mm512_set1_epi32(set), 0xea)
+
+// The number of each lane's lowest bit in the low 5 bits, from the exponent of the bit as a float; the bit is cleared.
+// The exponent is biased by 127, which is -1 in 5 bits.
+HT_INLINE __m512i ht_take_lowest(__m512i *maps) {
+    __m512i others = _mm512_and_epi32(*maps, _mm512_add_epi32(*maps, _mm512_set1_epi32(-1)));
+    __m512i lowest = _mm512_xor_epi32(*maps, others);
+    *maps = others;
+    __m512i exponent = _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(lowest)), 23);
+    return _mm512_add_epi32(exponent, _mm512_set1_epi32(1));
+}
+
+// Eight floats of each.
+HT_INLINE __m512 ht_two_halves(const float *low, const float *high) {
+    __m512d first = _mm512_castpd256_pd512(_mm256_castps_pd(_mm256_load_ps(low)));
+    return _mm512_castpd_ps(_mm512_insertf64x4(first, _mm256_castps_pd(_mm256_load_ps(high)), 1));
+}
+
+// The sum is complete here, and loads stay on their side. Compilers move so many picks ahead of their FMAs that registers
+// have to be saved.
+HT_INLINE void ht_settle(__m512 *sum) { __asm__ volatile("" : "+v"(*sum)::"memory"); }
 
 #define CODE_TEMPLATE "avx512_code.h"
 #include "each_code.h"
@@ -69,18 +101,14 @@ static const ht_nm_panel_shape shapes_shared4[] = {
     {16, KERNELS(panel, 1_shared4)},
 };
 
-#define STRIPS_OF(rows)                                                      \
-    {NAME_WITH(strip, 2, 1, rows), NAME_WITH(strip, 2, 2, rows), NULL, NULL, \
-     NAME_WITH(strip, 4, 1, rows), NAME_WITH(strip, 4, 2, rows)}
-
 const ht_nm_vectors ht_nm_avx512 = {
     .shapes = shapes,
     .shared = {shapes_shared2, shapes_shared4},
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
     .widen = {widen_f16, widen_bf16},
-    .strips = {STRIPS_OF(1), STRIPS_OF(2), STRIPS_OF(4), STRIPS_OF(8)},
-    .strip_rows = {8, 12, 0, 0, 12, 12, 0, 0},
+    .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
+    .strip_rows = {8, 12, 12, 12, 12, 12, 12, 0},
 };
 
 // The fence orders vectors stored past the caches before what the caller does next.

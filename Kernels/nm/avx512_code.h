@@ -39,9 +39,9 @@
 #define QUADS 2
 #include "avx512_panel.h"
 
-#if SLOTS && BITS != 3
+#if BITS < 8
 #define ROWS 1
-#define STRIPS 4
+#define STRIPS 3
 #include "avx512_strip.h"
 #define ROWS 2
 #define STRIPS 2

@@ -23,7 +23,7 @@
 
 // The kernels of all codes, for a table.
 #define KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 1, 0, size), NAME_WITH(stem, 8, 0, size)}
-#define STRIP_KERNELS(stem, size) {WINDOW_KERNELS(stem, size)}
+#define STRIP_KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 1, 0, size)}
 #define WINDOW_KERNELS(stem, size)                                                         \
     NAME_WITH(stem, 2, 1, size), NAME_WITH(stem, 2, 2, size), NAME_WITH(stem, 3, 1, size), \
         NAME_WITH(stem, 3, 2, size), NAME_WITH(stem, 4, 1, size), NAME_WITH(stem, 4, 2, size)

@@ -257,35 +257,37 @@ static void run_panels(job *j) {
 
 // MARK: strips
 
-// Copies a block of a row of X.
-static void copy_block(const job *j, size_t t, size_t b, float *to) {
-    size_t width = ht_nm_block_width(j->l, b);
-    const float *from = x_at(j, t, b * j->l->block_columns);
-    if (j->task->x_order == HT_ORDER_ROWS)
-        memcpy(to, from, width * sizeof *to);
+// Copies `columns` columns of a row of X.
+static void copy_columns(const job *j, size_t t, size_t column, size_t columns, float *to) {
+    const float *from = x_at(j, t, column);
+    if (j->task->x_order == HT_ORDER_ROWS && columns == 16)
+        memcpy(to, from, 16 * sizeof *to);
+    else if (j->task->x_order == HT_ORDER_ROWS)
+        memcpy(to, from, columns * sizeof *to);
     else
-        for (size_t k = 0; k < width; k++) to[k] = *(const float *)((const char *)from + k * j->source_stride);
+        for (size_t k = 0; k < columns; k++) to[k] = *(const float *)((const char *)from + k * j->source_stride);
 }
 
-// Copies the rows of X, each block's columns zero-padded, rows behind the last all zero.
-static void copy_rows(const job *j, size_t padded_rows) {
-    size_t stride = padded_columns(j);
-    memset(j->x, 0, padded_rows * stride * sizeof *j->x);
+// Copies rows of X to [column / 16][row][16], so that a kernel finds all of a window at fixed distances. Each block's
+// columns are padded with zeros, and so are the rows.
+static void copy_rows(const job *j, size_t row, size_t rows, size_t padded_rows) {
+    memset(j->x, 0, padded_rows * padded_columns(j) * sizeof *j->x);
     for (size_t b = 0; b < j->l->blocks; b++)
-        for (size_t r = 0; r < j->rows; r++) copy_block(j, j->t + r, b, j->x + r * stride + block_start(j, b));
+        for (size_t c = 0, width = ht_nm_block_width(j->l, b); c < width; c += 16)
+            for (size_t r = 0; r < rows; r++)
+                copy_columns(j, j->t + row + r, b * j->l->block_columns + c, ht_min(16, width - c),
+                             j->x + (block_start(j, b) + c) * padded_rows + r * 16);
 }
 
 // `sums` are those of the first column of the weights.
-static void add_strips(const job *j, size_t b, const weights *w, size_t end, size_t row, size_t log2_rows,
-                       float *sums) {
+static void add_strips(const job *j, size_t b, const weights *w, size_t end, size_t log2_rows, float *sums) {
     ht_nm_strip_args args = {
         .values = w->values,
         .indices = w->indices,
         .quads = ht_ceil_div(end - w->o, HT_NM_QUAD),
         .slots = w->slots,
         .unit_slots = j->l->unit_slots,
-        .x = j->x + row * padded_columns(j) + block_start(j, b),
-        .x_stride = padded_columns(j),
+        .x = j->x + (block_start(j, b) << log2_rows),
         .sums = sums,
         .first = b == 0,
     };
@@ -301,12 +303,12 @@ static size_t strips_at_once(const job *j, size_t columns) {
     return ht_min(output_capacity(j->l) / wide_strips, 1 + fit / wide_strips) * wide_strips;
 }
 
-static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t row, size_t log2_rows) {
+static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_t log2_rows) {
     size_t each = strips_at_once(j, end - o);
     for (size_t from = o; from < end; from += each) {
         size_t stop = ht_min(end, from + each);
         const weights w = weights_of(j, b, from, stop);
-        add_strips(j, b, &w, stop, row, log2_rows, j->sums + ((from - o) << log2_rows));
+        add_strips(j, b, &w, stop, log2_rows, j->sums + ((from - o) << log2_rows));
     }
 }
 
@@ -326,10 +328,11 @@ static void store_strip(const job *j, const float *sums, size_t t, size_t rows, 
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
 static void run_strip_pass(const job *j, size_t row, size_t rows) {
     size_t log2_rows = rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0, pass_rows = (size_t)1 << log2_rows;
+    copy_rows(j, row, rows, pass_rows);
     size_t outputs = output_capacity(j->l) * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
         size_t end = ht_min(j->task->o_end, o + outputs);
-        for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, row, log2_rows);
+        for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, log2_rows);
         for (size_t s = o; s < end; s += HT_NM_STRIP)
             store_strip(j, j->sums + (s - o) * pass_rows, j->t + row, rows, s, ht_min(HT_NM_STRIP, end - s));
     }
@@ -337,7 +340,6 @@ static void run_strip_pass(const job *j, size_t row, size_t rows) {
 
 static void run_strips(job *j) {
     j->index_share = 1;
-    copy_rows(j, ht_round_up(j->rows, HT_NM_STRIP_ROWS));
     for (size_t row = 0; row < j->rows; row += HT_NM_STRIP_ROWS)
         run_strip_pass(j, row, ht_min(HT_NM_STRIP_ROWS, j->rows - row));
 }

@@ -37,8 +37,7 @@ typedef struct ht_nm_strip_args {
     size_t quads;  // the last strip may have fewer than 4
     size_t slots;
     size_t unit_slots;  // of a map, but for the last
-    const float *x;  // [row][x_stride], the block's columns, zero behind the last
-    size_t x_stride;  // floats
+    const float *x;  // [column / 16][row][16], the block's columns, zero behind the last
     float *sums;  // [strip][row][16]
     bool first;
 } ht_nm_strip_args;
