@@ -8,11 +8,11 @@
 #include "neon.h"
 #include "tiles.h"
 
-// The index fields of PAIRS pairs of rows.
-HT_INLINE void ht_load_words(uint64_t *words, const uint8_t *indices, const size_t pairs, const size_t field_bytes) {
+// The index fields of some pairs of rows: of both rows, or what they share.
+HT_INLINE void ht_load_words(uint64_t *words, const uint8_t *indices, const size_t pairs, const size_t pair_bytes) {
     HT_UNROLL
     for (size_t pair = 0; pair < pairs; pair++)
-        __builtin_memcpy(words + pair, indices + pair * 2 * field_bytes, sizeof *words);
+        __builtin_memcpy(words + pair, indices + pair * pair_bytes, sizeof *words);
 }
 
 // The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: that is scratch memory
@@ -39,8 +39,23 @@ static const ht_nm_panel_shape shapes[] = {
     {4, KERNELS(panel, 1)},
 };
 
+static const ht_nm_panel_shape shapes_shared2[] = {
+    {32, KERNELS(panel, 8_shared2)},
+    {16, KERNELS(panel, 4_shared2)},
+    {8, KERNELS(panel, 2_shared2)},
+    {4, KERNELS(panel, 1_shared2)},
+};
+
+static const ht_nm_panel_shape shapes_shared4[] = {
+    {32, KERNELS(panel, 8_shared4)},
+    {16, KERNELS(panel, 4_shared4)},
+    {8, KERNELS(panel, 2_shared4)},
+    {4, KERNELS(panel, 1_shared4)},
+};
+
 static const ht_nm_vectors vectors = {
     .shapes = shapes,
+    .shared = {shapes_shared2, shapes_shared4},
     .shape_count = sizeof shapes / sizeof *shapes,
     TILE_FUNCTIONS,
     .strips = {{strip_2_1_1, strip_2_2_1, strip_3_1_1, strip_3_2_1}},

@@ -2,6 +2,7 @@
 // The panel kernel for one index code and panel width. A template: neon.c includes it with
 //   BITS, SLOTS   the index code: bits of an index (1: a map), slots of a window (0: the window is the block)
 //   VECTORS       width of the panel in vectors of 4 floats
+//   SHARE         rows of a quad that share their indices: 1, 2 or 4
 //   PAIRS         pairs of rows worked on together: PAIRS * 2 * VECTORS sums live in registers, 16 hide the latency of
 //                 the FMAs, and as many remain for weights and lines
 //
@@ -12,18 +13,27 @@
 // and 2.80 on V2 (peak 4, three loads a cycle), within 3 % the same for every code. Panels of 16 samples get 2.00, 1.76
 // and 2.65, of 4 samples 1.00, 0.68 and 1.96.
 #define LINE (VECTORS * 16)  // bytes of a panel column
+#if SHARE == 1
+#define SIZE VECTORS
+#else
+#define SIZE SHARED_SIZE(VECTORS, SHARE)
+#endif
+#define UNIT_BYTES (HT_NM_QUAD / SHARE * FIELD_BYTES)
+#define PAIR_BYTES (SHARE == 4 ? 0 : 2 / SHARE * FIELD_BYTES)  // from the fields of a pair to those of the next
 
 #if BITS == 1
-#define COLUMN(pair, row, slot) ht_next_column(&maps[(pair) * 2 + (row)])
+#define COLUMN(pair, row, slot) ht_next_column(&maps[pair][row])
 #else
 #define COLUMN(pair, row, slot) \
     (SLOT_COLUMN(slot) + (words[pair] >> ((row) * FIELD_BYTES * 8 + (slot) % UNIT * BITS) & (WINDOW - 1)))
 #endif
+#define LINE_OF(pair, row, slot) ((const float *)(panel + COLUMN(pair, row, slot) * LINE))
 
+#if SHARE == 1
 #define ROW(pair, row, slot)                                                                  \
     do {                                                                                      \
         float32x4_t *row_sums = sums[(pair) * 2 + (row)];                                     \
-        const float *line = (const float *)(panel + COLUMN(pair, row, slot) * LINE);          \
+        const float *line = LINE_OF(pair, row, slot);                                         \
         HT_UNROLL                                                                             \
         for (int v = 0; v < VECTORS; v++)                                                     \
             row_sums[v] = vfmaq_lane_f32(row_sums[v], vld1q_f32(line + v * 4), weights, row); \
@@ -38,6 +48,29 @@
         ROW(pair, 0, slot);                                                      \
         ROW(pair, 1, slot);                                                      \
     }
+#else
+#define SLOT_OF(slot)                                                                \
+    do {                                                                             \
+        const float *line = LINE_OF(0, 0, slot);                                     \
+        HT_UNROLL                                                                    \
+        for (int pair = 0; pair < PAIRS; pair++) {                                   \
+            float32x4_t(*pair_sums)[VECTORS] = sums + pair * 2;                      \
+            float32x2_t weights = vld1_f32(values + (slot) * HT_NM_QUAD + pair * 2); \
+            if (SHARE == 2 && pair) line = LINE_OF(pair, 0, slot);                   \
+            HT_UNROLL                                                                \
+            for (int v = 0; v < VECTORS; v++) {                                      \
+                float32x4_t x = vld1q_f32(line + v * 4);                             \
+                pair_sums[0][v] = vfmaq_lane_f32(pair_sums[0][v], x, weights, 0);    \
+                pair_sums[1][v] = vfmaq_lane_f32(pair_sums[1][v], x, weights, 1);    \
+            }                                                                        \
+            HT_UNROLL                                                                \
+            for (int v = 0; v < VECTORS; v++) {                                      \
+                HT_IN_ORDER(pair_sums[0][v]);                                        \
+                HT_IN_ORDER(pair_sums[1][v]);                                        \
+            }                                                                        \
+        }                                                                            \
+    } while (0);
+#endif
 
 #define STEP(step)              \
     do {                        \
@@ -48,8 +81,8 @@
     } while (0)
 
 // PAIRS pairs of rows; values, indices and out point at the first.
-HT_INLINE void NAME(panel_rows, VECTORS)(const ht_nm_panel_args *a, const float *values, const uint8_t *indices,
-                                         float *out) {
+HT_INLINE void NAME(panel_rows, SIZE)(const ht_nm_panel_args *a, const float *values, const uint8_t *indices,
+                                      float *out) {
     const char *panel = (const char *)a->panel;
     float32x4_t sums[PAIRS * 2][VECTORS];
     HT_UNROLL
@@ -59,23 +92,25 @@ HT_INLINE void NAME(panel_rows, VECTORS)(const ht_nm_panel_args *a, const float 
 
 #if BITS == 1
     for (size_t slots = a->slots; slots > 0;) {
-        uint32_t maps[PAIRS * 2];
-        __builtin_memcpy(maps, indices, sizeof maps);
+        uint32_t maps[PAIRS][2];
+        HT_UNROLL
+        for (int pair = 0; pair < PAIRS; pair++)
+            __builtin_memcpy(maps[pair], indices + pair * PAIR_BYTES, SHARE == 1 ? 8 : 4);
         const size_t unit_slots = ht_min(slots, a->unit_slots);
         for (size_t slot = 0; slot < unit_slots; slot += HT_NM_STEP) {
             STEP(0);
             values += HT_NM_STEP * HT_NM_QUAD;
         }
         slots -= unit_slots;
-        indices += HT_NM_QUAD * FIELD_BYTES;
+        indices += UNIT_BYTES;
         panel += HT_NM_MAP_COLUMNS * LINE;
     }
 #else
     uint64_t words[PAIRS], next[PAIRS];
-    ht_load_words(words, indices, PAIRS, FIELD_BYTES);
+    ht_load_words(words, indices, PAIRS, PAIR_BYTES);
     for (size_t unit = 0; unit < a->slots / UNIT; unit++) {
-        indices += HT_NM_QUAD * FIELD_BYTES;
-        ht_load_words(next, indices, PAIRS, FIELD_BYTES);
+        indices += UNIT_BYTES;
+        ht_load_words(next, indices, PAIRS, PAIR_BYTES);
         STEP(0);
 #if BITS <= 4
         STEP(1);
@@ -103,22 +138,25 @@ HT_INLINE void NAME(panel_rows, VECTORS)(const ht_nm_panel_args *a, const float 
     for (int v = 0; v < VECTORS; v++) vst1q_f32(out + (row * VECTORS + v) * 4, sums[row][v]);
 }
 
-static void NAME(panel, VECTORS)(const ht_nm_panel_args *a) {
+static void NAME(panel, SIZE)(const ht_nm_panel_args *a) {
     const size_t units = ht_ceil_div(a->slots, BITS == 1 ? a->unit_slots : UNIT);
     const float *values = a->values;
     const uint8_t *indices = a->indices;
     float *out = a->sums;
     for (size_t quad = 0; quad < a->quads; quad++) {
         for (size_t pair = 0; pair < 2; pair += PAIRS)
-            NAME(panel_rows, VECTORS)(a, values + pair * 2, indices + pair * 2 * FIELD_BYTES,
-                                      out + pair * 2 * VECTORS * 4);
+            NAME(panel_rows, SIZE)(a, values + pair * 2, indices + pair * PAIR_BYTES, out + pair * 2 * VECTORS * 4);
         values += a->slots * HT_NM_QUAD;
-        indices += units * HT_NM_QUAD * FIELD_BYTES;
+        indices += units * UNIT_BYTES;
         out += HT_NM_QUAD * VECTORS * 4;
     }
 }
 
 #undef LINE
+#undef UNIT_BYTES
+#undef PAIR_BYTES
+#undef LINE_OF
+#undef SIZE
 #undef COLUMN
 #undef ROW
 #undef SLOT_OF
