@@ -10,7 +10,7 @@
 
 #include "panels.h"
 
-ht_nm_gemm_kernel ht_nm_gemm_bf16_ref, ht_nm_gemm_bf16_avx2, ht_nm_gemm_bf16_avx512, ht_nm_gemm_bf16_avx512bf16;
+ht_nm_gemm_kernel ht_nm_gemm_bf16_ref, ht_nm_gemm_bf16_avx2, ht_nm_gemm_bf16_avx512, ht_nm_gemm_bf16_avx512bf16, ht_nm_gemm_bf16_neon;
 
 /// Scratch of one thread for a bf16 product of t rows. Errors: OVERFLOW.
 ht_status ht_nm_bf16_scratch(const ht_nm_layout *layout, size_t t, size_t *bytes);

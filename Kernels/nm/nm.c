@@ -24,6 +24,8 @@ const ht_entry ht_nm_gemm_bf16_table[] = {
     {"nm_gemm_bf16", HT_ISA_AVX512_BF16, (ht_fn)ht_nm_gemm_bf16_avx512bf16},
     {"nm_gemm_bf16", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_bf16_avx512},
     {"nm_gemm_bf16", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_bf16_avx2},
+#elif defined(__aarch64__)
+    {"nm_gemm_bf16", HT_ISA_NEON, (ht_fn)ht_nm_gemm_bf16_neon},
 #endif
     {"nm_gemm_bf16", HT_ISA_REF, (ht_fn)ht_nm_gemm_bf16_ref},
     {0},
