@@ -7,22 +7,26 @@
 #include "core/floats.h"
 #include "core/flush.h"
 
-// What is worked on at once: rows of X and columns of Y, whose sums (245 KB) stay in L2.
+// What is worked on at once: rows of X and columns of Y, whose sums (245 to 524 KB) stay in L2.
 typedef struct blocking {
     size_t rows, outputs;
+    bool one_pass;  // over X: it takes all columns of Y
 } blocking;
 
 enum {
     most_rows = 256,
+    one_pass_outputs = 1024,
     wide_bytes = 16 << 10,          // of widened weights that strips take at once
     wide_strips = 4 * HT_NM_STRIP,   // a multiple of the strips that kernels work on together
     finish_outputs = 4 * HT_NM_STRIP  // columns of Y whose sums are finished and stored together
 };
 
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
-// memory.
+// memory. In one pass a panel is packed just before it is used, into L1.
 static blocking choose_blocking(const ht_nm_layout *l) {
-    return l->bytes > (size_t)24 << 20 ? (blocking){most_rows, 240} : (blocking){128, 480};
+    if (l->bytes > (size_t)24 << 20) return (blocking){most_rows, 240, false};
+    if (l->rows <= one_pass_outputs) return (blocking){128, ht_round_up(l->rows, wide_strips), true};
+    return (blocking){128, 480, false};
 }
 
 // Columns of Y that there is room for, as the last strip may reach behind the last.
@@ -187,13 +191,16 @@ static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
     return narrowest;
 }
 
-static void pack_panel(const job *j, const panel *p) {
-    for (size_t b = 0; b < j->l->blocks; b++) {
-        const float *from = x_at(j, j->t + p->row, b * j->l->block_columns);
-        float *to = j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
-        j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, ht_nm_block_width(j->l, b),
-                                           ht_nm_panel_columns(j->l, b), p->shape->width, to);
-    }
+// In one pass all blocks take the place of the first.
+static float *panel_at(const job *j, const panel *p, size_t b) {
+    if (choose_blocking(j->l).one_pass) return j->x;
+    return j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
+}
+
+static void pack_block(const job *j, const panel *p, size_t b) {
+    const float *from = x_at(j, j->t + p->row, b * j->l->block_columns);
+    j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, ht_nm_block_width(j->l, b),
+                                       ht_nm_panel_columns(j->l, b), p->shape->width, panel_at(j, p, b));
 }
 
 // Adds block b to the sums of columns o ..< end of Y. The sums and the weights begin at column w->o.
@@ -205,7 +212,7 @@ static void add_block(const job *j, const panel *p, size_t b, const weights *w, 
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
         .slots = w->slots,
         .unit_slots = j->l->unit_slots,
-        .panel = j->x + p->row * padded_columns(j) + block_start(j, b) * width,
+        .panel = panel_at(j, p, b),
         .sums = j->sums + p->row * output_capacity(j->l) + (o - w->o) * width,
         .first = b == 0,
     };
@@ -239,18 +246,21 @@ static void run_panels(job *j) {
     for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
         const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
         panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
-        pack_panel(j, &panels[count]);
     }
-    size_t outputs = choose_blocking(j->l).outputs;
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
-        size_t end = ht_min(j->task->o_end, o + outputs);
+    const blocking blocks = choose_blocking(j->l);
+    for (size_t i = 0; i < count && !blocks.one_pass; i++)
+        for (size_t b = 0; b < j->l->blocks; b++) pack_block(j, &panels[i], b);
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += blocks.outputs) {
+        size_t end = ht_min(j->task->o_end, o + blocks.outputs);
         for (size_t b = 0; b < j->l->blocks; b++) {
             const weights w = weights_of(j, b, o, end);
-            for (size_t i = 0; i < count; i++)
+            for (size_t i = 0; i < count; i++) {
+                if (blocks.one_pass) pack_block(j, &panels[i], b);
                 if (b + 1 < j->l->blocks)
                     add_block(j, &panels[i], b, &w, o, end);
                 else
                     finish(j, &panels[i], &w, end);
+            }
         }
     }
 }
