@@ -109,6 +109,7 @@ const ht_nm_vectors ht_nm_avx512 = {
     .widen = {widen_f16, widen_bf16},
     .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
     .strip_rows = {8, 12, 12, 12, 12, 12, 12, 0},
+    .strip_rest = {4, 4, 4, 4, 4, 4, 4, 0},
 };
 
 // The fence orders vectors stored past the caches before what the caller does next.

@@ -370,6 +370,13 @@ static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     return v->shapes[v->shape_count - 1].kernel[task->layout->code] != NULL;
 }
 
+// A few rows more than narrowest panels hold are left for strips: another panel would take longer.
+static size_t rows_at_once(const job *j, size_t remaining) {
+    size_t rows = ht_min(choose_blocking(j->l).rows, remaining);
+    size_t few = rows % j->vectors->shapes[j->vectors->shape_count - 1].width;
+    return few < rows && few <= j->vectors->strip_rest[j->code] ? rows - few : rows;
+}
+
 void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     if (!is_known(v, task)) {
@@ -388,7 +395,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
              .source_stride = task->x_stride,
              .x = task->scratch};
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
-        j.rows = ht_min(choose_blocking(l).rows, task->t_end - j.t);
+        j.rows = rows_at_once(&j, task->t_end - j.t);
         size_t rows = rows_in_work(l, j.rows);
         j.sums = j.x + rows * padded_columns(&j);
         j.values = j.sums + rows * output_capacity(l);

@@ -80,6 +80,7 @@ typedef struct ht_nm_vectors {
     /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
     size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels
+    size_t strip_rest[HT_NM_CODES];  // likewise for rows behind whole panels
 } ht_nm_vectors;
 
 /// Y from row t and column o on.
