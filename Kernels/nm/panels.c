@@ -197,10 +197,22 @@ static float *panel_at(const job *j, const panel *p, size_t b) {
     return j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
 }
 
-static void pack_block(const job *j, const panel *p, size_t b) {
-    const float *from = x_at(j, j->t + p->row, b * j->l->block_columns);
-    j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, ht_nm_block_width(j->l, b),
-                                       ht_nm_panel_columns(j->l, b), p->shape->width, panel_at(j, p, b));
+// Packs columns c ..< end of block b, counted from its first. The last ones may be padding.
+static void pack_columns(const job *j, const panel *p, size_t b, size_t c, size_t end) {
+    size_t width = ht_nm_block_width(j->l, b), begin = ht_min(c, width);
+    const float *from = x_at(j, j->t + p->row, b * j->l->block_columns + begin);
+    float *to = panel_at(j, p, b) + c * p->shape->width;
+    j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, width - begin, end - c, p->shape->width, to);
+}
+
+// Of a feature-major X all panels get a few columns at a time, so that what lies side by side is read at once.
+static void pack_panels(const job *j, const panel *panels, size_t count) {
+    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
+    for (size_t i = 0; by_rows && i < count; i++)
+        for (size_t b = 0; b < j->l->blocks; b++) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
+    for (size_t b = 0; !by_rows && b < j->l->blocks; b++)
+        for (size_t c = 0; c < ht_nm_panel_columns(j->l, b); c += 16)
+            for (size_t i = 0; i < count; i++) pack_columns(j, &panels[i], b, c, c + 16);
 }
 
 // Adds block b to the sums of columns o ..< end of Y. The sums and the weights begin at column w->o.
@@ -248,14 +260,13 @@ static void run_panels(job *j) {
         panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
     }
     const blocking blocks = choose_blocking(j->l);
-    for (size_t i = 0; i < count && !blocks.one_pass; i++)
-        for (size_t b = 0; b < j->l->blocks; b++) pack_block(j, &panels[i], b);
+    if (!blocks.one_pass) pack_panels(j, panels, count);
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += blocks.outputs) {
         size_t end = ht_min(j->task->o_end, o + blocks.outputs);
         for (size_t b = 0; b < j->l->blocks; b++) {
             const weights w = weights_of(j, b, o, end);
             for (size_t i = 0; i < count; i++) {
-                if (blocks.one_pass) pack_block(j, &panels[i], b);
+                if (blocks.one_pass) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
                 if (b + 1 < j->l->blocks)
                     add_block(j, &panels[i], b, &w, o, end);
                 else

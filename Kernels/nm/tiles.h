@@ -24,13 +24,16 @@ static void pack_rows(const float *x, size_t x_stride, size_t rows, size_t colum
         }
 }
 
+// Lines are far apart, and no core fetches the next ones by itself.
 static void pack_features(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
                           float *panel) {
+    enum { ahead = 16 };
     for (size_t t = 0; t < width; t += HT_VEC_LANES) {
         const ht_lanes in = ht_first_lanes(t < rows ? rows - t : 0);
         for (size_t k = 0; k < padded; k++) {
             const float *from = (const float *)((const char *)x + k * x_stride) + t;
             ht_vstore(panel + k * width + t, k < columns ? ht_load_f32(from, in) : ht_vsplat(0));
+            __builtin_prefetch((const char *)from + ahead * x_stride, 0, 2);
         }
     }
 }
