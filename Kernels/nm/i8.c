@@ -22,7 +22,7 @@ enum {
     x_bytes = 512 << 10,           // of X at a time, in L2 beside ...
     strip_bytes = 256 << 10,       // ... the weights and picks of some strips
     most_strips = 16,              // whose sums stay in L1
-    tile_bytes = 64 << 10          // of the X that a kernel reads again for each strip, in L1
+    tile_bytes = 40 << 10          // of the X that a kernel reads again for each strip, in L1
 };
 
 // What is worked on at once, in units that the scratch memory and the loops agree about.
