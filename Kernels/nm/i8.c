@@ -22,7 +22,7 @@ enum {
     x_bytes = 512 << 10,           // of X at a time, in L2 beside ...
     strip_bytes = 256 << 10,       // ... the weights and picks of some strips
     most_strips = 16,              // whose sums stay in L1
-    tile_bytes = 40 << 10          // of the X that a kernel reads again for each strip, in L1
+    l1_bytes = 44 << 10            // of the X that a kernel reads again for each strip, and what a strip takes meanwhile
 };
 
 // What is worked on at once, in units that the scratch memory and the loops agree about.
@@ -41,8 +41,8 @@ static blocking choose_blocking(const ht_nm_layout *l, size_t t) {
     b.rows = ht_min(ht_round_up(t, tile_rows), tile_rows * ht_ceil_div(x_bytes, tile + !tile));
     // Picks that only one tile of X needs are used at once.
     b.strips = t > tile_rows ? ht_min(1 + strip_bytes / (strip + !strip), most_strips) : 1;
-    size_t tiles = ht_ceil_div(tile, tile_bytes);
-    b.tile_windows = ht_ceil_div(b.windows, tiles + !tiles);
+    size_t parts = ht_ceil_div(tile + strip, l1_bytes);
+    b.tile_windows = ht_ceil_div(b.windows, parts + !parts);
     return b;
 }
 
