@@ -22,14 +22,14 @@ enum {
     x_bytes = 512 << 10,           // of X at a time, in L2 beside ...
     strip_bytes = 256 << 10,       // ... the weights and picks of some strips
     most_strips = 16,              // whose sums stay in L1
-    l1_bytes = 44 << 10            // of the X that a kernel reads again for each strip, and what a strip takes meanwhile
+    l1_bytes = 44 << 10  // of the X that a kernel reads again for each strip, and what a strip takes meanwhile
 };
 
 // What is worked on at once, in units that the scratch memory and the loops agree about.
 typedef struct blocking {
-    size_t windows;        // of all columns
-    size_t steps;          // of a strip
-    size_t rows;           // of X
+    size_t windows;  // of all columns
+    size_t steps;  // of a strip
+    size_t rows;  // of X
     size_t strips;
     size_t tile_windows;
 } blocking;
@@ -72,18 +72,16 @@ typedef struct job {
     const ht_nm_i8_vectors *vectors;
     const ht_nm_layout *l;
     blocking b;
-    size_t t, rows;        // the rows of X in work
-    uint8_t *x;            // scratch: [tile][window][row][64]
-    uint8_t *picks;        // [strip][step]
-    int32_t *sums;         // [strip][row][16]
-    int32_t *less;         // [strip][16]
+    size_t t, rows;  // the rows of X in work
+    uint8_t *x;  // scratch: [tile][window][row][64]
+    uint8_t *picks;  // [strip][step]
+    int32_t *sums;  // [strip][row][16]
+    int32_t *less;  // [strip][16]
 } job;
 
 // Where kernels and caller disagree about the sign of X, its highest bit is flipped: a signed x becomes x + 128, one
 // without a sign x - 128, which the sums are rid of at the end.
-static uint8_t flip_of(const job *j) {
-    return (j->task->x_dtype == HT_DTYPE_I8) == j->vectors->signed_x ? 0 : 0x80;
-}
+static uint8_t flip_of(const job *j) { return (j->task->x_dtype == HT_DTYPE_I8) == j->vectors->signed_x ? 0 : 0x80; }
 
 // What a sum has too much of, for each unit of its weights.
 static int32_t zero_of(const job *j) {
@@ -127,7 +125,7 @@ static void copy_tile(const job *j, size_t t, size_t rows, size_t present, uint8
 
 // Some rows of X, as many as a kernel takes.
 typedef struct tile {
-    size_t row, present;   // of the rows in work
+    size_t row, present;  // of the rows in work
     size_t kernel, rows;
 } tile;
 
