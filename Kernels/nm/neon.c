@@ -9,27 +9,25 @@
 #include "neon.h"
 #include "tiles.h"
 
-// The index fields of some pairs of rows: of both rows, or what they share.
-HT_INLINE void ht_load_words(uint64_t *words, const uint8_t *indices, const size_t pairs, const size_t pair_bytes) {
-    HT_UNROLL
-    for (size_t pair = 0; pair < pairs; pair++)
-        __builtin_memcpy(words + pair, indices + pair * pair_bytes, sizeof *words);
-}
-
-// The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: that is scratch memory
-// too.
-HT_INLINE size_t ht_next_column(uint32_t *map) {
-    size_t column = *map ? (size_t)__builtin_ctz(*map) : HT_NM_MAP_COLUMNS;
-    *map &= *map - 1;
-    return column;
-}
-
 // The numbers of the four bytes that the floats of one slot's indices have in their window.
 HT_INLINE uint8x16_t ht_float_bytes(uint32x4_t fields, const int at, const uint32_t mask) {
     uint32x4_t index = vandq_u32(vshlq_u32(fields, vdupq_n_s32(-at)), vdupq_n_u32(mask));
     return vreinterpretq_u8_u32(vmlaq_u32(vdupq_n_u32(0x03020100), index, vdupq_n_u32(0x04040404)));
 }
 
+typedef float ht_element;
+typedef float32x2_t ht_weights;
+
+#define SAMPLE_BYTES 4
+#define PAIR_VALUES 2
+#define LOAD_WEIGHTS(values, slot) vld1_f32((values) + (slot) * HT_NM_QUAD)
+#define ADD(sums, line, weights, slot, row)                                               \
+    do {                                                                                  \
+        const float *from = line;                                                         \
+        HT_UNROLL                                                                         \
+        for (int v = 0; v < VECTORS; v++)                                                 \
+            (sums)[v] = vfmaq_lane_f32((sums)[v], vld1q_f32(from + v * 4), weights, row); \
+    } while (0)
 #define CODE_TEMPLATE "neon_code.h"
 #include "each_code.h"
 

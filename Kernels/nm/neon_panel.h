@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The panel kernel for one index code and panel width. A template: neon.c includes it with
+// The panel kernel for one index code and panel width. A template: neon.c and neonbf16.c include it with
+//   ht_element    of panels and weights, SAMPLE_BYTES its size
+//   PAIR_VALUES   elements from the weights of a pair of rows to those of the next
+//   LOAD_WEIGHTS(values, slot)              the weights of a pair of rows for a slot
+//   ADD(sums, line, weights, slot, row)     adds VECTORS * 4 products of a row's weight to as many sums
 //   BITS, SLOTS   the index code: bits of an index (1: a map), slots of a window (0: the window is the block)
-//   VECTORS       width of the panel in vectors of 4 floats
+//   VECTORS       width of the panel in vectors of 4 samples
 //   SHARE         rows of a quad that share their indices: 1, 2 or 4
 //   PAIRS         pairs of rows worked on together: PAIRS * 2 * VECTORS sums live in registers, 16 hide the latency of
 //                 the FMAs, and as many remain for weights and lines
@@ -12,7 +16,7 @@
 // Kernels/nm/neon.c panel_2_2_8` is 2.00 FMAs a cycle on Neoverse N2 (peak 2), 1.87 on N1 (peak 2, two loads a cycle)
 // and 2.80 on V2 (peak 4, three loads a cycle), within 3 % the same for every code. Panels of 16 samples get 2.00, 1.76
 // and 2.65, of 4 samples 1.00, 0.68 and 1.96.
-#define LINE (VECTORS * 16)  // bytes of a panel column
+#define LINE (VECTORS * 4 * SAMPLE_BYTES)  // bytes of a panel column
 #if SHARE == 1
 #define SIZE VECTORS
 #else
@@ -27,48 +31,41 @@
 #define COLUMN(pair, row, slot) \
     (SLOT_COLUMN(slot) + (words[pair] >> ((row) * FIELD_BYTES * 8 + (slot) % UNIT * BITS) & (WINDOW - 1)))
 #endif
-#define LINE_OF(pair, row, slot) ((const float *)(panel + COLUMN(pair, row, slot) * LINE))
+#define LINE_OF(pair, row, slot) ((const ht_element *)(panel + COLUMN(pair, row, slot) * LINE))
 
 #if SHARE == 1
-#define ROW(pair, row, slot)                                                                  \
-    do {                                                                                      \
-        float32x4_t *row_sums = sums[(pair) * 2 + (row)];                                     \
-        const float *line = LINE_OF(pair, row, slot);                                         \
-        HT_UNROLL                                                                             \
-        for (int v = 0; v < VECTORS; v++)                                                     \
-            row_sums[v] = vfmaq_lane_f32(row_sums[v], vld1q_f32(line + v * 4), weights, row); \
-        HT_UNROLL                                                                             \
-        for (int v = 0; v < VECTORS; v++) HT_IN_ORDER(row_sums[v]);                           \
+#define ROW(pair, row, slot)                                         \
+    do {                                                             \
+        float32x4_t *row_sums = sums[(pair) * 2 + (row)];            \
+        ADD(row_sums, LINE_OF(pair, row, slot), weights, slot, row); \
+        HT_UNROLL                                                    \
+        for (int v = 0; v < VECTORS; v++) HT_IN_ORDER(row_sums[v]);  \
     } while (0)
 
-#define SLOT_OF(slot)                                                            \
-    HT_UNROLL                                                                    \
-    for (int pair = 0; pair < PAIRS; pair++) {                                   \
-        float32x2_t weights = vld1_f32(values + (slot) * HT_NM_QUAD + pair * 2); \
-        ROW(pair, 0, slot);                                                      \
-        ROW(pair, 1, slot);                                                      \
+#define SLOT_OF(slot)                                                               \
+    HT_UNROLL                                                                       \
+    for (int pair = 0; pair < PAIRS; pair++) {                                      \
+        const ht_weights weights = LOAD_WEIGHTS(values + pair * PAIR_VALUES, slot); \
+        ROW(pair, 0, slot);                                                         \
+        ROW(pair, 1, slot);                                                         \
     }
 #else
-#define SLOT_OF(slot)                                                                \
-    do {                                                                             \
-        const float *line = LINE_OF(0, 0, slot);                                     \
-        HT_UNROLL                                                                    \
-        for (int pair = 0; pair < PAIRS; pair++) {                                   \
-            float32x4_t(*pair_sums)[VECTORS] = sums + pair * 2;                      \
-            float32x2_t weights = vld1_f32(values + (slot) * HT_NM_QUAD + pair * 2); \
-            if (SHARE == 2 && pair) line = LINE_OF(pair, 0, slot);                   \
-            HT_UNROLL                                                                \
-            for (int v = 0; v < VECTORS; v++) {                                      \
-                float32x4_t x = vld1q_f32(line + v * 4);                             \
-                pair_sums[0][v] = vfmaq_lane_f32(pair_sums[0][v], x, weights, 0);    \
-                pair_sums[1][v] = vfmaq_lane_f32(pair_sums[1][v], x, weights, 1);    \
-            }                                                                        \
-            HT_UNROLL                                                                \
-            for (int v = 0; v < VECTORS; v++) {                                      \
-                HT_IN_ORDER(pair_sums[0][v]);                                        \
-                HT_IN_ORDER(pair_sums[1][v]);                                        \
-            }                                                                        \
-        }                                                                            \
+#define SLOT_OF(slot)                                                                   \
+    do {                                                                                \
+        const ht_element *line = LINE_OF(0, 0, slot);                                   \
+        HT_UNROLL                                                                       \
+        for (int pair = 0; pair < PAIRS; pair++) {                                      \
+            float32x4_t(*pair_sums)[VECTORS] = sums + pair * 2;                         \
+            const ht_weights weights = LOAD_WEIGHTS(values + pair * PAIR_VALUES, slot); \
+            if (SHARE == 2 && pair) line = LINE_OF(pair, 0, slot);                      \
+            ADD(pair_sums[0], line, weights, slot, 0);                                  \
+            ADD(pair_sums[1], line, weights, slot, 1);                                  \
+            HT_UNROLL                                                                   \
+            for (int v = 0; v < VECTORS; v++) {                                         \
+                HT_IN_ORDER(pair_sums[0][v]);                                           \
+                HT_IN_ORDER(pair_sums[1][v]);                                           \
+            }                                                                           \
+        }                                                                               \
     } while (0);
 #endif
 
@@ -81,7 +78,7 @@
     } while (0)
 
 // PAIRS pairs of rows; values, indices and out point at the first.
-HT_INLINE void NAME(panel_rows, SIZE)(const ht_nm_panel_args *a, const float *values, const uint8_t *indices,
+HT_INLINE void NAME(panel_rows, SIZE)(const ht_nm_panel_args *a, const ht_element *values, const uint8_t *indices,
                                       float *out) {
     const char *panel = (const char *)a->panel;
     float32x4_t sums[PAIRS * 2][VECTORS];
@@ -140,12 +137,13 @@ HT_INLINE void NAME(panel_rows, SIZE)(const ht_nm_panel_args *a, const float *va
 
 static void NAME(panel, SIZE)(const ht_nm_panel_args *a) {
     const size_t units = ht_ceil_div(a->slots, BITS == 1 ? a->unit_slots : UNIT);
-    const float *values = a->values;
+    const ht_element *values = (const ht_element *)a->values;
     const uint8_t *indices = a->indices;
     float *out = a->sums;
     for (size_t quad = 0; quad < a->quads; quad++) {
         for (size_t pair = 0; pair < 2; pair += PAIRS)
-            NAME(panel_rows, SIZE)(a, values + pair * 2, indices + pair * PAIR_BYTES, out + pair * 2 * VECTORS * 4);
+            NAME(panel_rows, SIZE)(a, values + pair * PAIR_VALUES, indices + pair * PAIR_BYTES,
+                                   out + pair * 2 * VECTORS * 4);
         values += a->slots * HT_NM_QUAD;
         indices += units * UNIT_BYTES;
         out += HT_NM_QUAD * VECTORS * 4;

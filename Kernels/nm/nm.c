@@ -25,6 +25,7 @@ const ht_entry ht_nm_gemm_bf16_table[] = {
     {"nm_gemm_bf16", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_bf16_avx512},
     {"nm_gemm_bf16", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_bf16_avx2},
 #elif defined(__aarch64__)
+    {"nm_gemm_bf16", HT_ISA_NEON_BF16, (ht_fn)ht_nm_gemm_bf16_neonbf16},
     {"nm_gemm_bf16", HT_ISA_NEON, (ht_fn)ht_nm_gemm_bf16_neon},
 #endif
     {"nm_gemm_bf16", HT_ISA_REF, (ht_fn)ht_nm_gemm_bf16_ref},
