@@ -16,18 +16,17 @@
 
 #include "core/vec_avx512.h"
 
-// Samples that lie side by side in X as it is packed: [32 or 64 samples][column]. Unpacking two columns must bring samples
-// 0 to 15 into the low halves and 16 to 31 into the high ones, so the 16-bit places of a line hold, 8 at a time in each
-// 128 bits, samples 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3.
-enum {
-    line_samples = 32,
-    wide_samples = 64,
-    pair_columns = 128,           // whose pairs fill two thirds of a 48 KB L1
-    pair_panel_bytes = 256 * 128  // 16 lines for each 8 of the columns, or 7 for each 4 and 9 more
-};
+// X is packed in lines of 32 samples: [panel][column][32 or 64 samples]. Unpacking two columns must bring samples 0 to
+// 15 into the low halves and 16 to 31 into the high ones, so the 16-bit places of a line hold, 8 at a time in each 128
+// bits, samples 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3.
+enum { line_samples = 32, most_samples = 64 };
+
+// A panel of pairs: [pair][32 samples], so many bytes a pair. A part of a block of 128 columns fills two thirds of a 48 KB
+// L1.
+enum { pair_columns = 128, pair_bytes = 128, pair_panel_bytes = 256 * pair_bytes };
 
 // Rows of X and columns of Y that are worked on at once, so that the sums stay in L2.
-enum { rows_at_once = 128, outputs_at_once = 480 };
+enum { rows_at_once = 64, outputs_at_once = 768 };
 
 // Up to so many rows of X the strips of the f32 product are faster; they have its bits.
 enum { strip_rows = 12 };
@@ -53,13 +52,7 @@ typedef struct cursor {
     float *sums;
 } cursor;
 
-// See avx512.c.
-enum { l2_ahead = 8192, l1_ahead = 1024 };
-
-HT_INLINE void prefetch_weights(const char *values) {
-    _mm_prefetch(values + l2_ahead, _MM_HINT_T1);
-    _mm_prefetch(values + l1_ahead, _MM_HINT_T0);
-}
+HT_INLINE void prefetch_weights(const char *values) { _mm_prefetch(values + 2048, _MM_HINT_T0); }
 
 // The fields of rows 0, 1 and 2, 3.
 HT_INLINE void load_words(uint64_t words[2], const uint8_t *indices, const size_t distance) {
@@ -92,22 +85,17 @@ HT_INLINE __m512i opaque(__m512i v) {
     return v;
 }
 
-#define PASTE(stem, bits, slots, lines) stem##_##bits##_##slots##_##lines
-#define PASTE_VALUES(stem, bits, slots, lines) PASTE(stem, bits, slots, lines)
-#define NAME_OF(stem) PASTE_VALUES(stem, BITS, SLOTS, LINES)
+#define PASTE(stem, bits, slots, size) stem##_##bits##_##slots##_##size
+#define PASTE_VALUES(stem, bits, slots, size) PASTE(stem, bits, slots, size)
+#define NAME_OF(stem, size) PASTE_VALUES(stem, BITS, SLOTS, size)
 
-#define PAIR_VECTORS 2
-#define PAIR_LINE (PAIR_VECTORS * 64)
-#define PAIR_SHIFT 7
 #define BITS 2
-#define LINES 1
 #define SLOTS 1
 #include "avx512bf16_pairs.h"
 #undef SLOTS
 #define SLOTS 2
 #include "avx512bf16_pairs.h"
 #undef BITS
-#undef LINES
 #undef SLOTS
 
 #define BITS 3
@@ -129,12 +117,11 @@ HT_INLINE __m512i opaque(__m512i v) {
 #define SLOTS 0
 #include "avx512bf16_code.h"
 
-static kernel *const pair_kernels[] = {[HT_NM_CODE_2_1] = pairs_2_1_1, [HT_NM_CODE_2_2] = pairs_2_2_1};
-
-#define KERNELS(lines)                                                                                             \
-    {NULL,                 NULL,                 panel_3_1_##lines, panel_3_2_##lines, panel_4_1_##lines,          \
-     panel_4_2_##lines,    panel_1_0_##lines,    panel_8_0_##lines}
-static kernel *const narrow_kernels[HT_NM_CODES] = KERNELS(1), *const wide_kernels[HT_NM_CODES] = KERNELS(2);
+// The kernels of a panel of 32 or 64 samples.
+static kernel *const narrow_kernels[] = {pairs_2_1_2, pairs_2_2_2, panel_3_1_1, panel_3_2_1,
+                                         panel_4_1_1, panel_4_2_1, panel_1_0_1, panel_8_0_1};
+static kernel *const wide_kernels[] = {NULL,        NULL,        panel_3_1_2, panel_3_2_2,
+                                       panel_4_1_2, panel_4_2_2, panel_1_0_2, panel_8_0_2};
 
 // MARK: X
 
@@ -188,30 +175,33 @@ HT_INLINE void put_pair(char *line, __m512i first, __m512i second) {
     _mm512_store_si512(line + 64, _mm512_unpackhi_epi16(second, first));
 }
 
-// The lines of all pairs inside windows of 4 columns.
-static void pair_up_2(const uint16_t *x, size_t columns, char *panel) {
-    for (; columns; columns -= 4, x += 4 * line_samples, panel += 7 * PAIR_LINE) {
-        __m512i c[4];
-        HT_UNROLL
-        for (int i = 0; i < 4; i++) c[i] = _mm512_load_si512(x + i * line_samples);
-        HT_UNROLL
-        for (int j = 1; j < 4; j++) HT_UNROLL
-        for (int i = 0; i < j; i++) put_pair(panel + (i + 4 * j) * PAIR_LINE, c[i], c[j]);
-    }
-    // Both slots of a window behind the matrix name its last column, 15: pair (0, 2) of the next window.
-    put_pair(panel + 8 * PAIR_LINE, _mm512_setzero_si512(), _mm512_setzero_si512());
+HT_INLINE void load_columns(__m512i columns[], const uint16_t *x, const int count) {
+    HT_UNROLL
+    for (int i = 0; i < count; i++) columns[i] = _mm512_load_si512(x + i * line_samples);
 }
 
-// The lines of all pairs of a column of a window and one of the next.
-static void pair_up_1(const uint16_t *x, size_t columns, char *panel) {
-    for (; columns; columns -= 8, x += 8 * line_samples, panel += 16 * PAIR_LINE) {
+// All pairs of a column of a window and one of the next window.
+static void pair_up_windows(const uint16_t *x, size_t columns, char *panel) {
+    for (; columns; columns -= 8, x += 8 * line_samples, panel += 16 * pair_bytes) {
         __m512i c[8];
-        HT_UNROLL
-        for (int i = 0; i < 8; i++) c[i] = _mm512_load_si512(x + i * line_samples);
+        load_columns(c, x, 8);
         HT_UNROLL
         for (int j = 0; j < 4; j++) HT_UNROLL
-        for (int i = 0; i < 4; i++) put_pair(panel + (i + 4 * j) * PAIR_LINE, c[i], c[4 + j]);
+        for (int i = 0; i < 4; i++) put_pair(panel + (i + 4 * j) * pair_bytes, c[i], c[4 + j]);
     }
+}
+
+// All pairs inside windows.
+static void pair_up_in_windows(const uint16_t *x, size_t columns, char *panel) {
+    for (; columns; columns -= 4, x += 4 * line_samples, panel += 7 * pair_bytes) {
+        __m512i c[4];
+        load_columns(c, x, 4);
+        HT_UNROLL
+        for (int j = 1; j < 4; j++) HT_UNROLL
+        for (int i = 0; i < j; i++) put_pair(panel + (i + 4 * j) * pair_bytes, c[i], c[j]);
+    }
+    // Both slots of a window behind the matrix name its last column, 15: columns 0 and 2 of the next window.
+    put_pair(panel + 8 * pair_bytes, _mm512_setzero_si512(), _mm512_setzero_si512());
 }
 
 // MARK: loops
@@ -260,7 +250,7 @@ static size_t index_bytes(const ht_nm_layout *l) {
     return output_capacity() * ht_nm_units(l, ht_nm_block_slots(l, 0)) * l->field_bytes + HT_ALIGNMENT;
 }
 
-static size_t rows_in_work(size_t t) { return ht_round_up(ht_min(t, rows_at_once), wide_samples); }
+static size_t rows_in_work(size_t t) { return ht_round_up(ht_min(t, rows_at_once), most_samples); }
 
 ht_status ht_nm_bf16_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     size_t rows = rows_in_work(t), fixed;
@@ -276,7 +266,7 @@ static const char *x_at(const job *j, size_t t, size_t column) {
     return (const char *)task->x + (by_rows ? t : column) * task->x_stride + (by_rows ? column : t) * sizeof(uint16_t);
 }
 
-static uint16_t *panel_x(const job *j, const panel *p, size_t column) {
+static uint16_t *packed_x(const job *j, const panel *p, size_t column) {
     return j->x + p->row * j->columns + column * p->samples;
 }
 
@@ -284,39 +274,38 @@ static void pack_x(const job *j, const panel *p) {
     for (size_t b = 0; b < j->l->blocks; b++)
         (j->task->x_order == HT_ORDER_ROWS ? pack_rows : pack_features)(
             x_at(j, j->t + p->row, b * j->l->block_columns), j->task->x_stride, p->rows, ht_nm_block_width(j->l, b),
-            ht_nm_panel_columns(j->l, b), p->samples, panel_x(j, p, block_start(j->l, b)));
+            ht_nm_panel_columns(j->l, b), p->samples, packed_x(j, p, block_start(j->l, b)));
 }
 
-// What the kernels look at of X for a part: X itself, or pairs of its columns.
+// What the kernels look at of X for a part: X as it is packed, or pairs of its columns.
 static const char *panel_of(const job *j, const panel *p, const part *at) {
-    const uint16_t *x = panel_x(j, p, at->column);
+    const uint16_t *x = packed_x(j, p, at->column);
     if (!is_paired(j->l)) return (const char *)x;
-    (j->l->code == HT_NM_CODE_2_1 ? pair_up_1 : pair_up_2)(x, at->columns, j->pairs);
+    (j->l->code == HT_NM_CODE_2_1 ? pair_up_windows : pair_up_in_windows)(x, at->columns, j->pairs);
     return j->pairs;
 }
 
 static kernel *kernel_of(const job *j, const panel *p) {
-    return is_paired(j->l)               ? pair_kernels[j->l->code]
-           : p->samples == wide_samples ? wide_kernels[j->l->code]
-                                        : narrow_kernels[j->l->code];
+    return (p->samples == line_samples ? narrow_kernels : wide_kernels)[j->l->code];
 }
 
 static float *sums_of(const job *j, const panel *p, size_t output) {
     return j->sums + p->row * output_capacity() + output * p->samples;
 }
 
-// Adds a part of a block to the sums of columns o ..< end of Y, whose sums and unshared indices begin at column `base`.
+// Adds a part of a block to the sums of columns o ..< end of Y. The sums and the unshared indices begin at column `base`.
 static void add_part(const job *j, const panel *p, const part *at, const char *panel, size_t base, size_t o,
                      size_t end) {
     const ht_nm_layout *l = j->l;
-    size_t quad = o / HT_NM_QUAD, slots = ht_nm_block_slots(l, at->block), units = ht_nm_units(l, slots);
-    size_t unit_bytes = HT_NM_QUAD * l->field_bytes;
-    kernel_args args = {
+    size_t quad = o / HT_NM_QUAD, slots = ht_nm_block_slots(l, at->block);
+    size_t unit_bytes = HT_NM_QUAD * l->field_bytes, index_stride = ht_nm_units(l, slots) * unit_bytes;
+    const uint8_t *indices = l->index_share == 1 ? ht_nm_indices(l, j->task->packed, at->block, quad)
+                                                 : j->indices + (o - base) / HT_NM_QUAD * index_stride;
+    const kernel_args args = {
         .values = (const char *)ht_nm_values(l, j->task->packed, at->block, quad) + ht_nm_value_bytes(l, at->slot),
-        .indices = l->index_share == 1 ? ht_nm_indices(l, j->task->packed, at->block, quad)
-                                       : j->indices + (o - base) / HT_NM_QUAD * units * unit_bytes,
+        .indices = indices + at->slot / l->unit_slots * unit_bytes,
         .value_stride = ht_nm_value_bytes(l, slots),
-        .index_stride = units * unit_bytes,
+        .index_stride = index_stride,
         .quads = ht_ceil_div(end - o, HT_NM_QUAD),
         .slots = at->slots,
         .unit_slots = l->unit_slots,
@@ -324,28 +313,16 @@ static void add_part(const job *j, const panel *p, const part *at, const char *p
         .sums = sums_of(j, p, o - base),
         .first = at->block == 0 && at->slot == 0,
     };
-    args.indices += at->slot / l->unit_slots * unit_bytes;
     kernel_of(j, p)(&args);
 }
 
 // The last part, strip by strip, each stored while its sums are in L1.
-static void finish(const job *j, const panel *p, const part *at, size_t base, size_t end) {
-    const char *panel = panel_of(j, p, at);
+static void finish(const job *j, const panel *p, const part *at, const char *panel, size_t base, size_t end) {
     for (size_t o = base; o < end; o += HT_NM_STRIP) {
         size_t stop = ht_min(end, o + HT_NM_STRIP);
         add_part(j, p, at, panel, base, o, stop);
         const ht_nm_target target = ht_nm_target_at(j->task, j->t + p->row, o);
         ht_nm_avx512.store[j->task->y_order](sums_of(j, p, o - base), p->samples, p->rows, stop - o, &target);
-    }
-}
-
-static void run_part(const job *j, const part *at, bool last, size_t o, size_t end) {
-    for (size_t i = 0; i < j->panel_count; i++) {
-        const panel *p = &j->panels[i];
-        if (last)
-            finish(j, p, at, o, end);
-        else
-            add_part(j, p, at, panel_of(j, p, at), o, o, end);
     }
 }
 
@@ -363,24 +340,30 @@ static void run_block(const job *j, size_t b, size_t o, size_t end) {
             at.column += slot / l->window_slots * l->window;
             at.columns = count / l->window_slots * l->window;
         }
-        run_part(j, &at, b + 1 == l->blocks && slot + each >= slots, o, end);
+        bool last = b + 1 == l->blocks && slot + each >= slots;
+        for (size_t i = 0; i < j->panel_count; i++) {
+            const panel *p = &j->panels[i];
+            const char *panel = panel_of(j, p, &at);
+            if (last)
+                finish(j, p, &at, panel, o, end);
+            else
+                add_part(j, p, &at, panel, o, o, end);
+        }
     }
 }
 
-// Cuts `rows` rows of X into panels.
-static void choose_panels(job *j, size_t rows) {
+// Cuts `rows` rows of X into panels and packs them.
+static void pack_panels(job *j, size_t rows) {
     j->panel_count = 0;
-    for (size_t row = 0; row < rows;) {
-        bool wide = !is_paired(j->l) && rows - row > line_samples;
-        panel *p = &j->panels[j->panel_count++];
-        *p = (panel){row, ht_min(rows - row, wide ? wide_samples : line_samples), wide ? wide_samples : line_samples};
-        row += p->rows;
+    for (size_t row = 0; row < rows; row += j->panels[j->panel_count++].rows) {
+        size_t samples = is_paired(j->l) || rows - row <= line_samples ? line_samples : most_samples;
+        j->panels[j->panel_count] = (panel){row, ht_min(rows - row, samples), samples};
+        pack_x(j, &j->panels[j->panel_count]);
     }
 }
 
 static void run_rows(job *j, size_t rows) {
-    choose_panels(j, rows);
-    for (size_t i = 0; i < j->panel_count; i++) pack_x(j, &j->panels[i]);
+    pack_panels(j, rows);
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs_at_once) {
         size_t end = ht_min(j->task->o_end, o + outputs_at_once);
         for (size_t b = 0; b < j->l->blocks; b++) run_block(j, b, o, end);

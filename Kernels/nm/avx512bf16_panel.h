@@ -68,7 +68,7 @@
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them.
-HT_INLINE void NAME_OF(panel_groups)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
+HT_INLINE void NAME_OF(panel_groups, LINES)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
     const size_t value_stride = a->value_stride, index_stride = a->index_stride;
     for (size_t group = 0; group < groups; group++) {
         const char *values = at->values, *panel = a->panel;
@@ -110,11 +110,11 @@ HT_INLINE void NAME_OF(panel_groups)(const kernel_args *a, cursor *at, size_t gr
     }
 }
 
-static void NAME_OF(panel)(const kernel_args *a) {
+static void NAME_OF(panel, LINES)(const kernel_args *a) {
     cursor at = {a->values, a->indices, a->sums};
-    NAME_OF(panel_groups)(a, &at, a->quads / QUADS, QUADS);
+    NAME_OF(panel_groups, LINES)(a, &at, a->quads / QUADS, QUADS);
 #if QUADS > 1
-    NAME_OF(panel_groups)(a, &at, a->quads % QUADS, 1);
+    NAME_OF(panel_groups, LINES)(a, &at, a->quads % QUADS, 1);
 #endif
 }
 
