@@ -28,8 +28,12 @@ enum { pair_columns = 128, pair_bytes = 128, pair_panel_bytes = 256 * pair_bytes
 // Rows of X and columns of Y that are worked on at once, so that the sums stay in L2.
 enum { rows_at_once = 64, outputs_at_once = 768 };
 
-// Up to so many rows of X the strips of the f32 product are faster; they have its bits.
-enum { strip_rows = 12 };
+// Up to so many rows of X are worked on one by one, or as an f32 product, whose strips are faster then and have the bits
+// of the dot products.
+enum { single_rows = 4, strip_rows = 12 };
+
+// Columns of Y for one row of X at a time: their sums find room in the scratch of any product.
+enum { row_outputs = 4096 };
 
 typedef struct kernel_args {
     const char *values;       // of the first quad, see ht_nm_values
@@ -44,6 +48,20 @@ typedef struct kernel_args {
 } kernel_args;
 
 typedef void kernel(const kernel_args *args);
+
+// Likewise for one row of X.
+typedef struct strip_args {
+    const char *values;
+    const uint8_t *indices;
+    size_t value_stride, index_stride;
+    size_t quads;             // the last strip may have fewer than 4
+    size_t slots;
+    const uint32_t *x;        // lines of 16 words, see avx512bf16_strip.h
+    float *sums;              // [row]
+    bool first;
+} strip_args;
+
+typedef void strip_kernel(const strip_args *args);
 
 // How far a kernel has come.
 typedef struct cursor {
@@ -116,6 +134,36 @@ HT_INLINE __m512i opaque(__m512i v) {
 #define BITS 8
 #define SLOTS 0
 #include "avx512bf16_code.h"
+
+// The index fields of a strip's 16 rows, from its four quads, 32 bits each. Four rows of 3-bit indices fill 12 bytes.
+HT_INLINE __m512i load_fields(const uint8_t *indices, const size_t quad[4], size_t stride, const bool packed) {
+    __m512i fields = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)indices));
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(indices + quad[1] * stride)), 1);
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(indices + quad[2] * stride)), 2);
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(indices + quad[3] * stride)), 3);
+    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    return packed ? _mm512_shuffle_epi8(fields, _mm512_broadcast_i32x4(spread)) : fields;
+}
+
+// Each lane's word of a line, by the four bits of its field from bit `at` on.
+HT_INLINE __m512i pick(__m512i fields, const unsigned at, const uint32_t *line) {
+    return _mm512_permutexvar_epi32(_mm512_srli_epi32(fields, at), _mm512_load_si512(line));
+}
+
+#define SLOTS 0
+#define BITS 2
+#include "avx512bf16_strip.h"
+#undef BITS
+#define BITS 3
+#include "avx512bf16_strip.h"
+#undef BITS
+#define BITS 4
+#include "avx512bf16_strip.h"
+#undef BITS
+#undef SLOTS
+
+static strip_kernel *const strip_kernels[HT_NM_CODES] = {strip_2_0_1, strip_2_0_1, strip_3_0_1,
+                                                         strip_3_0_1, strip_4_0_1, strip_4_0_1};
 
 // The kernels of a panel of 32 or 64 samples.
 static kernel *const narrow_kernels[] = {pairs_2_1_2, pairs_2_2_2, panel_3_1_1, panel_3_2_1,
@@ -370,16 +418,94 @@ static void run_rows(job *j, size_t rows) {
     }
 }
 
+// MARK: one row
+
+enum { most_lines = 64 };  // of a block: as many as slots with indices of 3 and 4 bits, else half as many
+
+// Writes the lines that the slots of a block pick from. `x` are the block's columns, zero behind the last.
+static void make_lines(const ht_nm_layout *l, size_t slots, const uint16_t *x, uint32_t *lines) {
+    const bool pairs = is_paired(l);
+    const size_t each = l->window_slots, second = pairs && each == 1 ? l->window : 0;
+    uint16_t order[2][32];  // of an even and an odd slot; a pair's is the first
+    for (uint16_t i = 0; i < 16; i++) {
+        order[0][2 * i] = (uint16_t)(pairs ? second + i / 4 : 0);
+        order[0][2 * i + 1] = order[1][2 * i] = (uint16_t)(i % l->window);
+        order[1][2 * i + 1] = 0;
+    }
+    const __m512i even = _mm512_loadu_si512(order[0]), odd = _mm512_loadu_si512(order[1]);
+    for (size_t slot = 0; slot < slots; slot += pairs ? 2 : 1, lines += 16) {
+        __m512i columns = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(x + slot / each * l->window)));
+        const bool upper = slot % 2 == 0;
+        const __mmask32 halves = pairs ? 0xffffffff : upper ? 0xaaaaaaaa : 0x55555555;
+        _mm512_store_si512(lines, _mm512_maskz_permutexvar_epi16(halves, upper ? even : odd, columns));
+    }
+}
+
+static void copy_block(const ht_nm_task *task, size_t t, size_t b, uint16_t *to) {
+    const job j = {.task = task};
+    size_t begin = b * task->layout->block_columns, width = ht_nm_block_width(task->layout, b);
+    for (size_t i = 0; i < width; i++) to[i] = *(const uint16_t *)x_at(&j, t, begin + i);
+}
+
+static bool has_row_kernel(const ht_nm_task *task) {
+    const ht_nm_layout *l = task->layout;
+    return strip_kernels[l->code] && l->index_share == 1 && l->blocks && task->y_order == HT_ORDER_ROWS;
+}
+
+// Columns of Y of one row, as many as the scratch has room for.
+static void run_row_part(const ht_nm_task *task, size_t t, size_t o, size_t end) {
+    const ht_nm_layout *l = task->layout;
+    _Alignas(HT_ALIGNMENT) uint32_t lines[most_lines * 16];
+    for (size_t b = 0; b < l->blocks; b++) {
+        size_t quad = o / HT_NM_QUAD, slots = ht_nm_block_slots(l, b);
+        uint16_t x[HT_NM_MAX_COLUMNS + 32] = {0};
+        copy_block(task, t, b, x);
+        make_lines(l, slots, x, lines);
+        const strip_args args = {
+            .values = ht_nm_values(l, task->packed, b, quad),
+            .indices = ht_nm_indices(l, task->packed, b, quad),
+            .value_stride = ht_nm_value_bytes(l, slots),
+            .index_stride = ht_nm_units(l, slots) * HT_NM_QUAD * l->field_bytes,
+            .quads = ht_ceil_div(end - o, HT_NM_QUAD),
+            .slots = slots,
+            .x = lines,
+            .sums = task->scratch,
+            .first = b == 0,
+        };
+        strip_kernels[l->code](&args);
+    }
+    for (size_t s = o; s < end; s += HT_NM_STRIP) {
+        const ht_nm_target target = ht_nm_target_at(task, t, s);
+        ht_nm_avx512.store_rows((const float *)task->scratch + (s - o), 1, ht_min(HT_NM_STRIP, end - s), &target);
+    }
+}
+
+static void run_row(const ht_nm_task *task, size_t t) {
+    for (size_t o = task->o_begin; o < task->o_end; o += row_outputs)
+        run_row_part(task, t, o, ht_min(task->o_end, o + row_outputs));
+}
+
+// MARK: both
+
+// Few rows: one by one where there is a kernel for that, else as an f32 product.
+static void run_few(const ht_nm_task *task, size_t t, size_t rows) {
+    if (rows <= single_rows && has_row_kernel(task)) {
+        for (size_t i = 0; i < rows; i++) run_row(task, t + i);
+        return;
+    }
+    ht_nm_task few = *task;
+    few.t_begin = t;
+    few.t_end = t + rows;
+    ht_nm_gemm_bf16_avx512(&few);
+}
+
 void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {
         rows = ht_min(rows_at_once, task->t_end - t);
         if (rows <= strip_rows || l->blocks == 0) {
-            ht_nm_task few = *task;
-            few.t_begin = t;
-            few.t_end = t + rows;
-            ht_nm_gemm_bf16_avx512(&few);
+            run_few(task, t, rows);
             continue;
         }
         j.t = t;
