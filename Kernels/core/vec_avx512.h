@@ -4,6 +4,7 @@
 #define HT_CORE_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 #include "simd.h"
 
@@ -43,6 +44,7 @@ HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm512_store_ps(to, v); }
 
 // Past the caches: for a vector that is a line, so that the line need not be read first. An sfence must follow.
 #define HT_VEC_STREAMS
+HT_INLINE bool ht_is_whole(ht_lanes in) { return in == 0xffff; }
 HT_INLINE void ht_vstream(float *to, ht_vec v) { _mm512_stream_ps(to, v); }
 
 // Lanes that are not there load as zero and are not stored.

@@ -52,12 +52,23 @@ HT_INLINE outlet make_outlet(const ht_nm_target *target, size_t ahead) {
 
 HT_INLINE bool is_plain(const outlet *to) { return ht_only_cuts_off(&to->finish) && to->target->dtype == HT_DTYPE_F32; }
 
+HT_INLINE void put_f32(const ht_nm_target *target, float *y, ht_vec v, ht_lanes in) {
+#ifdef HT_VEC_STREAMS
+    if (target->streams && ht_is_whole(in)) {
+        ht_vstream(y, v);
+        return;
+    }
+#endif
+    (void)target;
+    ht_store_f32(y, v, in);
+}
+
 // `place` counts values from the beginning of a line.
 HT_INLINE void put(const outlet *to, size_t line, size_t place, ht_vec v, ht_lanes in, const bool plain) {
     const ht_nm_target *target = to->target;
     char *y = target->y + line * target->y_stride;
     if (plain) {
-        ht_store_f32((float *)y + place, ht_cut_off(&to->finish, v), in);
+        put_f32(target, (float *)y + place, ht_cut_off(&to->finish, v), in);
         return;
     }
     const char *residual = target->residual;
@@ -69,7 +80,7 @@ HT_INLINE void put(const outlet *to, size_t line, size_t place, ht_vec v, ht_lan
     if (target->dtype == HT_DTYPE_BF16)
         ht_store_bf16((uint16_t *)y + place, v, in);
     else
-        ht_store_f32((float *)y + place, v, in);
+        put_f32(target, (float *)y + place, v, in);
 }
 
 HT_INLINE ht_vec bias_of_lanes(const outlet *to, size_t o, ht_lanes in) {
