@@ -241,6 +241,7 @@ static ht_status multiply(const product *p, size_t t, size_t o, size_t k, const 
                        .o_begin = opt->column_begin,
                        .o_end = opt->column_end};
     if (epilogue) task.epilogue = *epilogue;
+    task.epilogue.output = task.y_dtype;
 
     ht_status status = check_options(p, opt, &entry, &threads);
     if (!status) status = check_weights(p, packed, packed_size, &layout);
