@@ -152,14 +152,19 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
             sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(sums_at + (row * VECTORS + v) * 16);
 
         // Behind a group's last words come those of the next group: its first panel loads need not wait either. Behind
-        // the last group's there are bytes to read.
+        // the last group's there are a few bytes to read, for all of its quads the same.
+        const size_t next_quad = group + 1 < groups ? quad_bytes : 0;
+        size_t distance = quad_bytes;
         for (size_t unit = units; unit > 0; unit--) {
             indices += UNIT_BYTES;
-            if (quads > 1 && unit == 1 && rest == 0) indices += (quads - 1) * quad_bytes;
+            if (quads > 1 && unit == 1 && rest == 0) {
+                indices += (quads - 1) * quad_bytes;
+                distance = next_quad;
+            }
             HT_UNROLL
             for (int q = 0; q < quads; q++) {
-                LOAD_WORDS(next[q], indices + q * quad_bytes);
-                _mm_prefetch((const char *)indices + q * quad_bytes + index_ahead, _MM_HINT_T0);
+                LOAD_WORDS(next[q], indices + q * distance);
+                _mm_prefetch((const char *)indices + q * distance + index_ahead, _MM_HINT_T0);
             }
 #if BITS == 1
             for (size_t slot = ht_min(a->unit_slots, a->slots - (units - unit) * a->unit_slots); slot;
@@ -192,7 +197,7 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
             values += rest * HT_NM_STEP * HT_NM_QUAD;
             indices += UNIT_BYTES + (quads - 1) * quad_bytes;
             HT_UNROLL
-            for (int q = 0; q < quads; q++) LOAD_WORDS(words[q], indices + q * quad_bytes);
+            for (int q = 0; q < quads; q++) LOAD_WORDS(words[q], indices + q * next_quad);
         }
 #endif
         HT_UNROLL
