@@ -6,7 +6,7 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(                                                                    \
+#pragma clang attribute push(                                                                        \
     __attribute__((target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"))), \
     apply_to = function)
 #else
@@ -21,43 +21,42 @@
 // bits, samples 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3.
 enum { line_samples = 32, most_samples = 64 };
 
-// A panel of pairs: [pair][32 samples], so many bytes a pair. A part of a block of 128 columns fills two thirds of a 48 KB
-// L1.
+// A panel of pairs: [pair][32 samples], so many bytes a pair. A part of a block of 128 columns fills two thirds of a 48
+// KB L1.
 enum { pair_columns = 128, pair_bytes = 128, pair_panel_bytes = 256 * pair_bytes };
 
 // Rows of X and columns of Y that are worked on at once, so that the sums stay in L2.
 enum { rows_at_once = 64, outputs_at_once = 768 };
 
-// Up to so many rows of X are worked on one by one, or as an f32 product, whose strips are faster then and have the bits
-// of the dot products.
-enum { single_rows = 4, strip_rows = 12 };
+// Up to so many rows of X strips are faster than panels, by index code.
+static const size_t strip_rows[HT_NM_CODES] = {12, 12, 8, 12, 8, 8, 12, 12};
 
-// Columns of Y for one row of X at a time: their sums find room in the scratch of any product.
-enum { row_outputs = 4096 };
+// Of strips at a time: so many find room in the scratch of any product.
+enum { strip_sums = 4096 };
 
 typedef struct kernel_args {
-    const char *values;       // of the first quad, see ht_nm_values
-    const uint8_t *indices;   // see ht_nm_indices; no field is shared
+    const char *values;  // of the first quad, see ht_nm_values
+    const uint8_t *indices;  // see ht_nm_indices; no field is shared
     size_t value_stride, index_stride;  // bytes, from quad to quad
     size_t quads;
-    size_t slots;             // of a row
-    size_t unit_slots;        // of a map's unit
+    size_t slots;  // of a row
+    size_t unit_slots;  // of a map's unit
     const char *panel;
-    float *sums;              // [row][samples]
-    bool first;               // the sums start at zero
+    float *sums;  // [row][samples]
+    bool first;  // the sums start at zero
 } kernel_args;
 
 typedef void kernel(const kernel_args *args);
 
-// Likewise for one row of X.
+// Likewise for few rows of X.
 typedef struct strip_args {
     const char *values;
     const uint8_t *indices;
     size_t value_stride, index_stride;
-    size_t quads;             // the last strip may have fewer than 4
+    size_t quads;  // the last strip may have fewer than 4
     size_t slots;
-    const uint32_t *x;        // lines of 16 words, see avx512bf16_strip.h
-    float *sums;              // [row]
+    const uint32_t *x;  // [line][row of X][16 words], see avx512bf16_strip.h
+    float *sums;  // [strip][row of X][16]
     bool first;
 } strip_args;
 
@@ -92,7 +91,8 @@ HT_INLINE uint64_t next_offset(uint64_t *map, const int shift) {
     return column << shift;
 }
 
-// sum = x_low w_low + (x_high w_high + sum), each with one rounding. The order of the factors lets a load be part of it.
+// sum = x_low w_low + (x_high w_high + sum), each with one rounding. The order of the factors lets a load be part of
+// it.
 HT_INLINE __m512 dot(__m512 sum, __m512i weight, __m512i x) {
     return _mm512_dpbf16_ps(sum, (__m512bh)weight, (__m512bh)x);
 }
@@ -152,18 +152,20 @@ HT_INLINE __m512i pick(__m512i fields, const unsigned at, const uint32_t *line) 
 
 #define SLOTS 0
 #define BITS 2
-#include "avx512bf16_strip.h"
-#undef BITS
+#include "avx512bf16_strips.h"
 #define BITS 3
-#include "avx512bf16_strip.h"
-#undef BITS
+#include "avx512bf16_strips.h"
 #define BITS 4
-#include "avx512bf16_strip.h"
-#undef BITS
+#include "avx512bf16_strips.h"
 #undef SLOTS
 
-static strip_kernel *const strip_kernels[HT_NM_CODES] = {strip_2_0_1, strip_2_0_1, strip_3_0_1,
-                                                         strip_3_0_1, strip_4_0_1, strip_4_0_1};
+// The kernels of one row of X and of a few.
+enum { few_rows = 4 };
+
+static strip_kernel *const strip_kernels[2][HT_NM_CODES] = {
+    {strip_2_0_1, strip_2_0_1, strip_3_0_1, strip_3_0_1, strip_4_0_1, strip_4_0_1},
+    {strip_2_0_4, strip_2_0_4, strip_3_0_4, strip_3_0_4, strip_4_0_4, strip_4_0_4},
+};
 
 // The kernels of a panel of 32 or 64 samples.
 static kernel *const narrow_kernels[] = {pairs_2_1_2, pairs_2_2_2, panel_3_1_1, panel_3_2_1,
@@ -205,8 +207,8 @@ static void pack_rows(const char *x, size_t x_stride, size_t rows, size_t column
 
 static void pack_features(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
                           uint16_t *panel) {
-    const __m512i order = _mm512_set_epi16(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8, 23, 22, 21,
-                                           20, 7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
+    const __m512i order = _mm512_set_epi16(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8, 23, 22, 21, 20,
+                                           7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
     for (size_t t = 0; t < samples; t += line_samples) {
         size_t there = t < rows ? rows - t : 0;
         const __mmask32 in = there < 32 ? (1u << there) - 1 : ~0u;
@@ -256,8 +258,8 @@ static void pair_up_in_windows(const uint16_t *x, size_t columns, char *panel) {
 
 // One panel of the rows in work.
 typedef struct panel {
-    size_t row, rows;    // of the rows in work
-    size_t samples;      // its width
+    size_t row, rows;  // of the rows in work
+    size_t samples;  // its width
 } panel;
 
 enum { most_panels = rows_at_once / line_samples };
@@ -266,20 +268,20 @@ enum { most_panels = rows_at_once / line_samples };
 typedef struct job {
     const ht_nm_task *task;
     const ht_nm_layout *l;
-    size_t t;              // the first row in work
+    size_t t;  // the first row in work
     panel panels[most_panels];
     size_t panel_count;
-    size_t columns;        // of X, every block padded
-    uint16_t *x;           // scratch: X transposed, panel by panel
-    char *pairs;           // scratch: a panel of pairs
-    uint8_t *indices;      // scratch: index fields that rows don't share
-    float *sums;           // scratch
+    size_t columns;  // of X, every block padded
+    uint16_t *x;  // scratch: X transposed, panel by panel
+    char *pairs;  // scratch: a panel of pairs
+    uint8_t *indices;  // scratch: index fields that rows don't share
+    float *sums;  // scratch
 } job;
 
 // A part of a block that is worked on at once.
 typedef struct part {
     size_t block, slot, slots;  // in the block
-    size_t column, columns;     // of X in work
+    size_t column, columns;  // of X in work
 } part;
 
 static bool is_paired(const ht_nm_layout *l) { return l->code <= HT_NM_CODE_2_2; }
@@ -341,7 +343,8 @@ static float *sums_of(const job *j, const panel *p, size_t output) {
     return j->sums + p->row * output_capacity() + output * p->samples;
 }
 
-// Adds a part of a block to the sums of columns o ..< end of Y. The sums and the unshared indices begin at column `base`.
+// Adds a part of a block to the sums of columns o ..< end of Y. The sums and the unshared indices begin at column
+// `base`.
 static void add_part(const job *j, const panel *p, const part *at, const char *panel, size_t base, size_t o,
                      size_t end) {
     const ht_nm_layout *l = j->l;
@@ -418,12 +421,13 @@ static void run_rows(job *j, size_t rows) {
     }
 }
 
-// MARK: one row
+// MARK: few rows
 
 enum { most_lines = 64 };  // of a block: as many as slots with indices of 3 and 4 bits, else half as many
 
-// Writes the lines that the slots of a block pick from. `x` are the block's columns, zero behind the last.
-static void make_lines(const ht_nm_layout *l, size_t slots, const uint16_t *x, uint32_t *lines) {
+// Writes the lines that the slots of a block pick from, for the first of `rows` rows of X. `x` are the block's columns,
+// zero behind the last.
+static void make_lines(const ht_nm_layout *l, size_t slots, const uint16_t *x, size_t rows, uint32_t *lines) {
     const bool pairs = is_paired(l);
     const size_t each = l->window_slots, second = pairs && each == 1 ? l->window : 0;
     uint16_t order[2][32];  // of an even and an odd slot; a pair's is the first
@@ -433,7 +437,7 @@ static void make_lines(const ht_nm_layout *l, size_t slots, const uint16_t *x, u
         order[1][2 * i + 1] = 0;
     }
     const __m512i even = _mm512_loadu_si512(order[0]), odd = _mm512_loadu_si512(order[1]);
-    for (size_t slot = 0; slot < slots; slot += pairs ? 2 : 1, lines += 16) {
+    for (size_t slot = 0; slot < slots; slot += pairs ? 2 : 1, lines += rows * 16) {
         __m512i columns = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(x + slot / each * l->window)));
         const bool upper = slot % 2 == 0;
         const __mmask32 halves = pairs ? 0xffffffff : upper ? 0xaaaaaaaa : 0x55555555;
@@ -447,20 +451,24 @@ static void copy_block(const ht_nm_task *task, size_t t, size_t b, uint16_t *to)
     for (size_t i = 0; i < width; i++) to[i] = *(const uint16_t *)x_at(&j, t, begin + i);
 }
 
-static bool has_row_kernel(const ht_nm_task *task) {
+static bool has_strips(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    return strip_kernels[l->code] && l->index_share == 1 && l->blocks && task->y_order == HT_ORDER_ROWS;
+    return strip_kernels[0][l->code] && l->index_share == 1 && l->blocks && task->y_order == HT_ORDER_ROWS;
 }
 
-// Columns of Y of one row, as many as the scratch has room for.
-static void run_row_part(const ht_nm_task *task, size_t t, size_t o, size_t end) {
+// Up to few_rows rows of X, as many columns of Y as the scratch has room for.
+static void run_strips(const ht_nm_task *task, size_t t, size_t rows, size_t o, size_t end) {
     const ht_nm_layout *l = task->layout;
-    _Alignas(HT_ALIGNMENT) uint32_t lines[most_lines * 16];
+    const size_t pass_rows = rows > 1 ? few_rows : 1;
+    _Alignas(HT_ALIGNMENT) uint32_t lines[most_lines * few_rows * 16];
+    memset(lines, 0, sizeof lines);
     for (size_t b = 0; b < l->blocks; b++) {
         size_t quad = o / HT_NM_QUAD, slots = ht_nm_block_slots(l, b);
-        uint16_t x[HT_NM_MAX_COLUMNS + 32] = {0};
-        copy_block(task, t, b, x);
-        make_lines(l, slots, x, lines);
+        for (size_t r = 0; r < rows; r++) {
+            uint16_t x[HT_NM_MAX_COLUMNS + 32] = {0};
+            copy_block(task, t + r, b, x);
+            make_lines(l, slots, x, pass_rows, lines + r * 16);
+        }
         const strip_args args = {
             .values = ht_nm_values(l, task->packed, b, quad),
             .indices = ht_nm_indices(l, task->packed, b, quad),
@@ -472,25 +480,28 @@ static void run_row_part(const ht_nm_task *task, size_t t, size_t o, size_t end)
             .sums = task->scratch,
             .first = b == 0,
         };
-        strip_kernels[l->code](&args);
+        strip_kernels[rows > 1][l->code](&args);
     }
     for (size_t s = o; s < end; s += HT_NM_STRIP) {
         const ht_nm_target target = ht_nm_target_at(task, t, s);
-        ht_nm_avx512.store_rows((const float *)task->scratch + (s - o), 1, ht_min(HT_NM_STRIP, end - s), &target);
+        const float *sums = (const float *)task->scratch + (s - o) * pass_rows;
+        ht_nm_avx512.store_rows(sums, rows, ht_min(HT_NM_STRIP, end - s), &target);
     }
 }
 
-static void run_row(const ht_nm_task *task, size_t t) {
-    for (size_t o = task->o_begin; o < task->o_end; o += row_outputs)
-        run_row_part(task, t, o, ht_min(task->o_end, o + row_outputs));
+static void run_pass(const ht_nm_task *task, size_t t, size_t rows) {
+    const size_t outputs = rows > 1 ? strip_sums / few_rows : strip_sums;
+    for (size_t o = task->o_begin; o < task->o_end; o += outputs)
+        run_strips(task, t, rows, o, ht_min(task->o_end, o + outputs));
 }
 
 // MARK: both
 
-// Few rows: one by one where there is a kernel for that, else as an f32 product.
+// In strips where there are kernels for that, else as an f32 product, whose strips have the bits of the dot products.
+// With 4-bit indices those take 8 rows at a time and are faster than two passes of 4.
 static void run_few(const ht_nm_task *task, size_t t, size_t rows) {
-    if (rows <= single_rows && has_row_kernel(task)) {
-        for (size_t i = 0; i < rows; i++) run_row(task, t + i);
+    if (has_strips(task) && !(task->layout->index_bits == 4 && rows > few_rows)) {
+        for (size_t i = 0; i < rows; i += few_rows) run_pass(task, t + i, ht_min(few_rows, rows - i));
         return;
     }
     ht_nm_task few = *task;
@@ -504,7 +515,7 @@ void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {
         rows = ht_min(rows_at_once, task->t_end - t);
-        if (rows <= strip_rows || l->blocks == 0) {
+        if (rows <= strip_rows[l->code] || l->blocks == 0) {
             run_few(task, t, rows);
             continue;
         }

@@ -4,34 +4,34 @@
 //
 // A dot product instruction takes two slots at once, the values of two columns side by side for each sample. Here the
 // panel already holds each pair of columns that two neighbouring slots can name, so a pair of one row is one broadcast
-// weight word and, for each of two vectors of 16 samples, one dot product that loads its operand: nothing is unpacked. The
-// bound is two loads a cycle, which is the peak of the instruction.
+// weight word and, for each of two vectors of 16 samples, one dot product that loads its operand: nothing is unpacked.
+// The bound is two loads a cycle, which is the peak of the instruction.
 //
-// The index bits of both slots, i and 4 j, are the number of the pair's line as they stand. SLOTS = 1: line 16 p + i + 4 j
-// of window pair p. SLOTS = 2: line 7 p + i + 4 j of window p; for i < j the six sums differ modulo 7, so the lines of all
-// windows interleave without a clash, and only every seventh stays unused.
+// The index bits of both slots, i and 4 j, are the number of the pair's line as they stand. SLOTS = 1: line 16 p + i +
+// 4 j of window pair p. SLOTS = 2: line 7 p + i + 4 j of window p; for i < j the six sums differ modulo 7, so the lines
+// of all windows interleave without a clash, and only every seventh stays unused.
 #define WINDOW_LINES (SLOTS == 1 ? 16 : 7)  // from one pair to the next
 #define INDEX_MASK (15u * pair_bytes)
 #define VECTORS 2
 
-#define PAIR_ROW(q, pair, row)                                                                                      \
-    do {                                                                                                            \
-        __m512i weight = _mm512_shuffle_epi32(splat, (_MM_PERM_ENUM)((row) * 0x55));                                 \
-        uint64_t offset = HT_ROTATE_RIGHT(words[q][(row) / 2], ((row) % 2 * 32 + (pair) * 4 - 7 + 64) % 64);          \
-        const char *line = panel + (pair) * WINDOW_LINES * pair_bytes + ((uint32_t)offset & INDEX_MASK);                    \
-        HT_UNROLL                                                                                                   \
-        for (int v = 0; v < VECTORS; v++)                                                                           \
+#define PAIR_ROW(q, pair, row)                                                                                  \
+    do {                                                                                                        \
+        __m512i weight = _mm512_shuffle_epi32(splat, (_MM_PERM_ENUM)((row) * 0x55));                            \
+        uint64_t offset = HT_ROTATE_RIGHT(words[q][(row) / 2], ((row) % 2 * 32 + (pair) * 4 - 7 + 64) % 64);    \
+        const char *line = panel + (pair) * WINDOW_LINES * pair_bytes + ((uint32_t)offset & INDEX_MASK);        \
+        HT_UNROLL                                                                                               \
+        for (int v = 0; v < VECTORS; v++)                                                                       \
             sums[(q) * 4 + (row)][v] = dot(sums[(q) * 4 + (row)][v], weight, _mm512_load_si512(line + v * 64)); \
     } while (0)
 
-#define PAIR_OF(pair)                                                                                      \
-    HT_UNROLL                                                                                              \
-    for (int q = 0; q < quads; q++) {                                                                      \
-        __m512i splat = opaque(_mm512_shuffle_i32x4(weights[q], weights[q], (pair) % 4 * 0x55));           \
-        PAIR_ROW(q, pair, 0);                                                                              \
-        PAIR_ROW(q, pair, 1);                                                                              \
-        PAIR_ROW(q, pair, 2);                                                                              \
-        PAIR_ROW(q, pair, 3);                                                                              \
+#define PAIR_OF(pair)                                                                            \
+    HT_UNROLL                                                                                    \
+    for (int q = 0; q < quads; q++) {                                                            \
+        __m512i splat = opaque(_mm512_shuffle_i32x4(weights[q], weights[q], (pair) % 4 * 0x55)); \
+        PAIR_ROW(q, pair, 0);                                                                    \
+        PAIR_ROW(q, pair, 1);                                                                    \
+        PAIR_ROW(q, pair, 2);                                                                    \
+        PAIR_ROW(q, pair, 3);                                                                    \
     }
 
 #define STEP(step)                                                      \

@@ -21,24 +21,24 @@
 #define FIELDS (BITS == 8 ? 2 : 1)  // of a row in a step
 #define FIELD_SLOTS (STEP_SLOTS / FIELDS)
 #define BIT_OF(row, slot) ((row) % 2 * FIELD_BYTES * 8 + (slot) % FIELD_SLOTS * BITS)
-#define OFFSET(q, row, slot)                                                            \
-    ((uint32_t)HT_ROTATE_RIGHT(words[q][(slot) / FIELD_SLOTS][(row) / 2],               \
-                               (BIT_OF(row, slot) - COLUMN_SHIFT + 64) % 64) &          \
+#define OFFSET(q, row, slot)                                                   \
+    ((uint32_t)HT_ROTATE_RIGHT(words[q][(slot) / FIELD_SLOTS][(row) / 2],      \
+                               (BIT_OF(row, slot) - COLUMN_SHIFT + 64) % 64) & \
      (uint32_t)(WINDOW - 1) << COLUMN_SHIFT)
 #endif
 
-#define PAIR_ROW(q, pair, row)                                                                                        \
-    do {                                                                                                              \
-        __m512i weight = _mm512_shuffle_epi32(splat, (_MM_PERM_ENUM)((row) * 0x55));                                  \
-        const char *first = panel + SLOT_COLUMN((pair) * 2) * COLUMN + OFFSET(q, row, (pair) * 2);                    \
-        const char *second = panel + SLOT_COLUMN((pair) * 2 + 1) * COLUMN + OFFSET(q, row, (pair) * 2 + 1);           \
-        HT_UNROLL                                                                                                     \
-        for (int v = 0; v < LINES; v++) {                                                                             \
-            __m512i x = _mm512_load_si512(first + v * 64), x2 = _mm512_load_si512(second + v * 64);                   \
-            __m512 *sum = &sums[(q) * 4 + (row)][v * 2];                                                              \
-            sum[0] = dot(sum[0], weight, _mm512_unpacklo_epi16(x2, x));                                               \
-            sum[1] = dot(sum[1], weight, _mm512_unpackhi_epi16(x2, x));                                               \
-        }                                                                                                             \
+#define PAIR_ROW(q, pair, row)                                                                              \
+    do {                                                                                                    \
+        __m512i weight = _mm512_shuffle_epi32(splat, (_MM_PERM_ENUM)((row) * 0x55));                        \
+        const char *first = panel + SLOT_COLUMN((pair) * 2) * COLUMN + OFFSET(q, row, (pair) * 2);          \
+        const char *second = panel + SLOT_COLUMN((pair) * 2 + 1) * COLUMN + OFFSET(q, row, (pair) * 2 + 1); \
+        HT_UNROLL                                                                                           \
+        for (int v = 0; v < LINES; v++) {                                                                   \
+            __m512i x = _mm512_load_si512(first + v * 64), x2 = _mm512_load_si512(second + v * 64);         \
+            __m512 *sum = &sums[(q) * 4 + (row)][v * 2];                                                    \
+            sum[0] = dot(sum[0], weight, _mm512_unpacklo_epi16(x2, x));                                     \
+            sum[1] = dot(sum[1], weight, _mm512_unpackhi_epi16(x2, x));                                     \
+        }                                                                                                   \
     } while (0)
 
 #define PAIR_OF(pair)                                                                            \
