@@ -49,8 +49,8 @@ HT_INLINE __m512i ht_strip_words(const uint8_t *indices, const size_t quad[4], s
 
 // Fields of 3 bytes, four a lane, become words.
 HT_INLINE __m512i ht_widen_fields(__m512i fields) {
-    return _mm512_shuffle_epi8(fields, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9,
-                                                                            10, 11, -1)));
+    return _mm512_shuffle_epi8(
+        fields, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1)));
 }
 
 // a & mask | set
@@ -66,14 +66,19 @@ HT_INLINE __m512i ht_take_lowest(__m512i *maps) {
     return _mm512_add_epi32(exponent, _mm512_set1_epi32(1));
 }
 
-// Eight floats of each.
-HT_INLINE __m512 ht_two_halves(const float *low, const float *high) {
+// The first 8 of 16 floats of both.
+HT_INLINE __m512 ht_lower_halves(const float *low, const float *high) {
     __m512d first = _mm512_castpd256_pd512(_mm256_castps_pd(_mm256_load_ps(low)));
     return _mm512_castpd_ps(_mm512_insertf64x4(first, _mm256_castps_pd(_mm256_load_ps(high)), 1));
 }
 
-// The sum is complete here, and loads stay on their side. Compilers move so many picks ahead of their FMAs that registers
-// have to be saved.
+// The last 8 of 16 floats of both. Those of `high` are in their place, so they take no shuffle.
+HT_INLINE __m512 ht_upper_halves(const float *low, const float *high) {
+    return _mm512_mask_load_ps(_mm512_castps256_ps512(_mm256_load_ps(low + 8)), 0xff00, high);
+}
+
+// The sum is complete here, and loads stay on their side. Compilers move so many picks ahead of their FMAs that
+// registers have to be saved.
 HT_INLINE void ht_settle(__m512 *sum) { __asm__ volatile("" : "+v"(*sum)::"memory"); }
 
 #define CODE_TEMPLATE "avx512_code.h"
@@ -108,7 +113,7 @@ const ht_nm_vectors ht_nm_avx512 = {
     TILE_FUNCTIONS,
     .widen = {widen_f16, widen_bf16},
     .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
-    .strip_rows = {8, 12, 12, 12, 12, 12, 12, 0},
+    .strip_rows = {12, 12, 12, 12, 12, 12, 12, 0},
     .strip_rest = {4, 4, 4, 4, 4, 4, 4, 0},
 };
 

@@ -41,7 +41,7 @@
 
 #if BITS < 8
 #define ROWS 1
-#define STRIPS 3
+#define STRIPS 2
 #include "avx512_strip.h"
 #define ROWS 2
 #define STRIPS 2

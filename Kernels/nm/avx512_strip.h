@@ -6,7 +6,8 @@
 //
 // Lanes are the 16 rows of a strip. One slot takes one weight vector, and for each row of X one shuffle that picks
 // every lane's X by its index and one FMA. For one row of X the bound is the stream of weights and index fields. For
-// more rows pick and FMA share three ports, the FMA two of them: 1.5 FMAs a cycle of the peak's 2.
+// more rows it is three ports, which picks and FMAs share: 1.5 FMAs a cycle of the peak's 2. So what makes weights and
+// indices keeps clear of the shuffles' two ports where it can.
 //
 // A group of strips is one stretch of memory that is read in 4 x STRIPS places at once. The next group is fetched from
 // its first byte to its last meanwhile: that order is the one in which memory answers fastest.
@@ -47,14 +48,14 @@
             if (ROWS > 2) ht_settle(&sums[u][r]);                                                              \
     } while (0)
 
-// Four half vectors bring 2 slots of the 4 quads; two shuffles make them 2 slots of 16 rows.
-#define TWO_SLOTS(u, slot)                                                                       \
-    do {                                                                                         \
-        const float *from = values + (u) * 4 * quad_values + (slot) * HT_NM_QUAD;                \
-        __m512 low = ht_two_halves(from, from + quad[1] * quad_values);                          \
-        __m512 high = ht_two_halves(from + quad[2] * quad_values, from + quad[3] * quad_values); \
-        SLOT_OF(u, slot, _mm512_shuffle_f32x4(low, high, 0x88));                                 \
-        SLOT_OF(u, slot + 1, _mm512_shuffle_f32x4(low, high, 0xdd));                             \
+// The halves of quads that hold 2 slots of 16 rows; two shuffles make them 2 vectors.
+#define TWO_SLOTS(u, slot, halves)                                                        \
+    do {                                                                                  \
+        const float *from = values + (u) * 4 * quad_values + (slot) / 4 * 16;             \
+        __m512 low = halves(from, from + quad[1] * quad_values);                          \
+        __m512 high = halves(from + quad[2] * quad_values, from + quad[3] * quad_values); \
+        SLOT_OF(u, slot, _mm512_shuffle_f32x4(low, high, 0x88));                          \
+        SLOT_OF(u, slot + 1, _mm512_shuffle_f32x4(low, high, 0xdd));                      \
     } while (0)
 
 #define STEP(step)                                                                                           \
@@ -63,8 +64,8 @@
         for (int u = 0; u < strips; u++) {                                                                   \
             HT_UNROLL                                                                                        \
             for (int q = 0; q < 4; q++) _mm_prefetch((const char *)(ahead + (u * 4 + q) * 16), _MM_HINT_T0); \
-            TWO_SLOTS(u, (step) * 4);                                                                        \
-            TWO_SLOTS(u, (step) * 4 + 2);                                                                    \
+            TWO_SLOTS(u, (step) * 4, ht_lower_halves);                                                       \
+            TWO_SLOTS(u, (step) * 4 + 2, ht_upper_halves);                                                   \
         }                                                                                                    \
         ahead += strips * 64;                                                                                \
     } while (0)
