@@ -143,7 +143,7 @@ static bool row_fits(const pack_job *job, size_t row) {
 }
 
 static bool all_fit(const pack_job *job) {
-    for (size_t row = 0; row < job->layout.rows; row += job->layout.shared_rows)
+    for (size_t row = 0; job->layout.blocks && row < job->layout.rows; row += job->layout.shared_rows)
         if (!row_fits(job, row)) return false;
     return true;
 }
