@@ -31,12 +31,12 @@ struct Reference {
     }
 
     /// The largest |y - exact| / sum |x w|. Not a number where y is none.
-    func maxError(of y: FloatMatrix) -> Double {
+    func maxError(of y: TypedMatrix) -> Double {
         var worst = 0.0
         for (index, row) in rows.enumerated() {
             for column in 0..<o {
                 let at = index * o + column
-                let error = abs(Double(y.row(row)[column]) - exact[at])
+                let error = abs(y.value(row, column) - exact[at])
                 let relative = error == 0 ? 0 : error / magnitude[at]
                 if !(relative <= worst) { worst = relative }
                 if worst.isNaN { return worst }
@@ -46,13 +46,13 @@ struct Reference {
     }
 
     /// |y - exact| / |exact|, both as the root of a sum of squares.
-    func frobeniusError(of y: FloatMatrix) -> Double {
+    func frobeniusError(of y: TypedMatrix) -> Double {
         var difference = 0.0
         var size = 0.0
         for (index, row) in rows.enumerated() {
             for column in 0..<o {
                 let value = exact[index * o + column]
-                let error = Double(y.row(row)[column]) - value
+                let error = y.value(row, column) - value
                 difference += error * error
                 size += value * value
             }

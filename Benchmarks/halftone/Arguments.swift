@@ -1,11 +1,12 @@
 import ArgumentParser
 
-/// N of M weights kept, written `2:4`.
+/// N of M weights kept, written `2:4`; with G rows that share a pattern, `2:4:G`.
 struct Pattern: Equatable, CustomStringConvertible {
     let n: Int
     let m: Int
+    var sharedRows = 1
 
-    var description: String { "\(n):\(m)" }
+    var description: String { "\(n):\(m)" + (sharedRows > 1 ? ":\(sharedRows)" : "") }
 
     init(n: Int, m: Int) {
         self.n = n

@@ -12,9 +12,6 @@ struct BenchCommand: ParsableCommand {
             """
     )
 
-    @Option(help: "Only this op (see `halftone list`).")
-    var op: String?
-
     @Option(help: "Patterns N:M, separated by commas.")
     var pattern = "2:4,1:4,1:8,1:16"
 
@@ -33,8 +30,11 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .customLong("t"), help: "Rows of x, separated by commas: 1,128,512, or 128 with --weights.")
     var rowsOfX: String?
 
-    @Option(help: "Element types, separated by commas.")
+    @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8. Weights are f32, bf16 or i8, as x.")
     var dtype = "f32"
+
+    @Option(help: "So many rows, 2, 4 or 8, share one pattern.")
+    var sharedRows = 1
 
     @Option(help: "Kernel rows to time, separated by commas, instead of the chosen one.")
     var isa: String?
@@ -59,6 +59,7 @@ struct BenchCommand: ParsableCommand {
 
     func validate() throws {
         guard threads >= 0, threads <= 4096 else { throw ValidationError("--threads is 0 (all) to 4096") }
+        guard [1, 2, 4, 8].contains(sharedRows) else { throw ValidationError("--shared-rows is 1, 2, 4 or 8") }
         guard seconds > 0, seconds.isFinite else { throw ValidationError("--seconds is above 0") }
         guard tensor == nil || weights != nil else { throw ValidationError("--tensor needs --weights") }
         let sources = [!shape.isEmpty, shapes != nil, weights != nil].filter { $0 }.count
@@ -70,7 +71,6 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         warnInDebugBuilds()
-        try checkDtypes()
         let plan = try plan()
         try checkWritable()
         if threads != 1 { putIdleThreadsToSleep() }
@@ -82,9 +82,11 @@ struct BenchCommand: ParsableCommand {
 
         let settings = BenchRun.Settings(threads: threadCount, cache: cache, seconds: seconds, seed: seed)
         let run = try BenchRun(plan: plan, settings: settings, rivals: rivals)
-        var table = BenchTable(rivals: rivals.found, hasRealLayers: plan.entries.contains { $0.layer.isReal })
+        var table = BenchTable(
+            rivals: rivals.found, hasRealLayers: plan.entries.contains { $0.layer.isReal },
+            hasStreams: threadCount == 1 && plan.entries.contains { $0.ts.contains(1) })
         var records: [CaseRecord] = []
-        let ops = Set(plan.rows.map(\.op)).sorted().joined(separator: ", ")
+        let ops = plan.kinds.map { "ht_nm_gemm_\($0)" }.joined(separator: ", ")
         print("\(ops), \(threadCount) thread\(threadCount == 1 ? "" : "s"), \(cache.rawValue) caches")
         print("\n\(table.header)")
         try run.run { record in
@@ -103,20 +105,14 @@ struct BenchCommand: ParsableCommand {
 
     // MARK: what to run
 
-    private func checkDtypes() throws {
-        let wanted = listItems(dtype)
-        guard !wanted.isEmpty else { throw ToolError("--dtype names no element type") }
-        for word in wanted where word != "f32" {
-            guard ["bf16", "i8"].contains(word) else { throw ToolError("'\(word)' is no element type; there is f32") }
-            throw ToolError("there are no \(word) kernels in halftone \(libraryVersion); there is f32")
-        }
-    }
-
     private func plan() throws -> BenchPlan {
-        let patterns = try listItems(pattern).map { try Pattern($0) }
+        let patterns = try listItems(pattern).map { word in
+            var pattern = try Pattern(word)
+            pattern.sharedRows = sharedRows
+            return pattern
+        }
         guard !patterns.isEmpty else { throw ToolError("--pattern names no pattern") }
-        let rows = try KernelRow.selected(op: op, isas: isa.map(listItems)) { $0.chosen }
-        guard !rows.isEmpty else { throw ToolError("--isa names no ISA") }
+        let rows = try ProductKind.rows(of: ProductKind.named(dtype), isas: isa.map(listItems)) { $0.chosen }
         return BenchPlan(
             entries: try entries(), patterns: patterns, rows: rows,
             skipsSlowCases: shape.isEmpty && shapes == nil && weights == nil)

@@ -1,4 +1,4 @@
-/// What to measure: every layer with every pattern, T and kernel row.
+/// What to measure: every layer with every pattern, T and kernel row of every product.
 struct BenchPlan {
     struct Entry {
         let layer: Layer
@@ -7,7 +7,14 @@ struct BenchPlan {
 
     let entries: [Entry]
     let patterns: [Pattern]
-    let rows: [KernelRow]
+    let rows: [(kind: ProductKind, row: KernelRow)]
+    /// The products of `rows`, in their order.
+    var kinds: [ProductKind] {
+        var kinds: [ProductKind] = []
+        for (kind, _) in rows where !kinds.contains(kind) { kinds.append(kind) }
+        return kinds
+    }
+
     /// Cases that would take too long on this machine are left out.
     let skipsSlowCases: Bool
 

@@ -41,36 +41,44 @@ final class BenchRun {
         if settings.threads == 1 { _ = htb_pin() }
         defer { htb_unpin() }
         for entry in plan.entries {
-            let bench = LayerBench(
-                layer: entry.layer, weights: try entry.layer.weights(), rivals: rivals.found, seed: settings.seed)
-            for pattern in plan.patterns {
-                let pruned = try PrunedLayer(bench.weights, pattern: pattern)
-                for t in entry.ts {
-                    for row in plan.rows {
-                        try runCase(bench, pruned, t: t, row: row, report: report)
-                    }
-                }
+            let weights = try entry.layer.weights()
+            for kind in plan.kinds {
+                let bench = try LayerBench(
+                    layer: entry.layer, kind: kind, weights: try kind.rounded(weights: weights),
+                    rivals: rivals.found(for: kind), seed: settings.seed)
+                let rows = plan.rows.filter { $0.kind == kind }.map(\.row)
+                for pattern in plan.patterns { try runCases(bench, pattern, ts: entry.ts, rows: rows, report: report) }
             }
         }
         progress.clear()
+    }
+
+    private func runCases(
+        _ bench: LayerBench, _ pattern: Pattern, ts: [Int], rows: [KernelRow], report: (CaseRecord) -> Void
+    ) throws {
+        let pruned = try PrunedLayer(bench.weights, pattern: pattern, kind: bench.kind)
+        for t in ts {
+            for row in rows { try runCase(bench, pruned, t: t, row: row, report: report) }
+        }
     }
 
     private func runCase(
         _ bench: LayerBench, _ pruned: PrunedLayer, t: Int, row: KernelRow, report: (CaseRecord) -> Void
     ) throws {
         let layer = bench.layer
-        let label = "\(layer.name) \(layer.o)x\(layer.k) t=\(t) \(pruned.pattern) \(row.isa)"
+        let label = "\(layer.name) \(layer.o)x\(layer.k) t=\(t) \(bench.kind) \(pruned.pattern) \(row.isa)"
         let budget = takeShare(Self.weight(layer, t: t))
         defer { done += 1 }
-        if plan.skipsSlowCases, leastSeconds(layer, pruned.pattern, t: t, row: row) > 6 * budget {
+        if plan.skipsSlowCases, leastSeconds(bench, pruned.pattern, t: t, row: row) > 6 * budget {
             skipped.append(label)
             return
         }
         progress.show(done: done, label)
         let stopwatch = Stopwatch(
-            cache: settings.cache, threads: settings.threads, vectors: row.vectors, otherMemory: otherMemory)
+            cache: settings.cache, threads: settings.threads, unit: bench.kind.unit(isa: row.isaOption),
+            otherMemory: otherMemory)
         let record = try bench.measure(pruned, t: t, row: row, stopwatch: stopwatch, budget: budget)
-        lastRate[row.isa + record.pattern] = record.rate
+        lastRate["\(bench.kind) \(row.isa) \(record.pattern)"] = record.rate
         progress.clear()
         report(record)
     }
@@ -92,8 +100,9 @@ final class BenchRun {
     }
 
     /// About how long the fewest repetitions take: the kernel twice in each, and every call once untimed.
-    private func leastSeconds(_ layer: Layer, _ pattern: Pattern, t: Int, row: KernelRow) -> Double {
-        guard let rate = lastRate[row.isa + pattern.description] else { return 0 }
+    private func leastSeconds(_ bench: LayerBench, _ pattern: Pattern, t: Int, row: KernelRow) -> Double {
+        let (kind, layer) = (bench.kind, bench.layer)
+        guard let rate = lastRate["\(kind) \(row.isa) \(pattern)"] else { return 0 }
         return operations(t: t, o: layer.o, k: layer.k) / rate * 4 * Double(Stopwatch.leastRuns)
     }
 }

@@ -5,16 +5,20 @@ struct BenchTable {
     private var table: Table
     private let rivals: [any Rival]
     private let hasRealLayers: Bool
+    private let hasStreams: Bool
     private var lastLayer = ""
 
-    init(rivals: [any Rival], hasRealLayers: Bool) {
+    init(rivals: [any Rival], hasRealLayers: Bool, hasStreams: Bool) {
         self.rivals = rivals
         self.hasRealLayers = hasRealLayers
+        self.hasStreams = hasStreams
         var columns: [Table.Column] = [
-            .left("pattern", width: 7), .right("t", width: 5), .left("isa", width: 6), .right("min us", width: 8),
+            .left("dtype"), .left("pattern", width: 7), .right("t", width: 5), .left("isa", width: 10),
+            .right("min us", width: 8),
             .right("median us", width: 9), .right("GF/s", width: 7), .right("peak GF/s", width: 9),
             .right("x peak", width: 6),
         ]
+        if hasStreams { columns += [.right("GB/s", width: 6), .right("of stream")] }
         columns += rivals.map { .right("x " + $0.name, width: 10) }
         columns += [.right("A/A", width: 5), .right("max error", width: 9)]
         if hasRealLayers { columns += [.right("kept L1", width: 7), .right("out error", width: 9)] }
@@ -29,10 +33,17 @@ struct BenchTable {
         if layer != lastLayer { print("\n\(layer)") }
         lastLayer = layer
         var cells = [
-            record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
+            record.dtype, record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
             microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),
         ]
-        cells += record.against.map { fixed($0.ratio, 2) + ($0.isComparable ? "" : "?") }
+        if hasStreams {
+            cells.append(record.ofStream == nil ? "-" : fixed(Double(record.bytes) / record.secondsMin * 1e-9, 1))
+            cells.append(record.ofStream.map { fixed($0, 2) } ?? "-")
+        }
+        cells += rivals.map { rival in
+            guard let against = record.against.first(where: { $0.name == rival.name }) else { return "-" }
+            return fixed(against.ratio, 2) + (against.isComparable ? "" : "?")
+        }
         cells += [fixed(record.aaRatio, 3), scientific(record.maxError)]
         if hasRealLayers {
             cells.append(record.keptL1.map { fixed($0 * 100, 1) + "%" } ?? "-")
@@ -51,6 +62,10 @@ struct BenchTable {
             "A/A       the kernel timed against itself: 1 but for noise",
             "max error |y - exact| / sum |x w|, exact being in double precision",
         ]
+        if hasStreams {
+            lines.append("GB/s      T = 1: bytes of packed weights, x and y over min")
+            lines.append("of stream GB/s over the rate at which the packed weights can be read, measured in each case")
+        }
         for rival in rivals {
             lines.append("x \(rival.name) its seconds over ours, dense weights, its fastest way: \(rival.description)")
             if let shortcoming = rival.shortcoming {

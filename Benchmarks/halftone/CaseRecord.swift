@@ -17,6 +17,12 @@ struct CaseRecord: Codable {
     let rate: Double
     let peak: Double
     let ofPeak: Double
+    /// Of the packed weights, X and Y.
+    let bytes: Int
+    /// Only for T = 1 on one thread: bytes a second of the packed weights when they are only read, and the kernel's
+    /// bytes / seconds_min over that.
+    let streamRate: Double?
+    let ofStream: Double?
     let aaRatio: Double
     let maxError: Double
     let errorBound: Double
@@ -27,10 +33,12 @@ struct CaseRecord: Codable {
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, op, isa, dtype, pattern, o, k, t, threads, cache, runs, rate, peak, against, verdict
+        case layer, op, isa, dtype, pattern, o, k, t, threads, cache, runs, rate, peak, bytes, against, verdict
         case secondsMin = "seconds_min"
         case secondsMedian = "seconds_median"
         case ofPeak = "of_peak"
+        case streamRate = "stream_bytes_per_second"
+        case ofStream = "of_stream"
         case aaRatio = "aa_ratio"
         case maxError = "max_error"
         case errorBound = "error_bound"

@@ -21,7 +21,7 @@ final class FloatMatrix {
     let rows: Int
     let columns: Int
     let data: UnsafeMutablePointer<Float>
-    private let memory: Memory
+    let memory: Memory
 
     init(rows: Int, columns: Int) throws {
         let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
@@ -37,6 +37,13 @@ final class FloatMatrix {
     convenience init(rows: Int, columns: Int, values: [Float]) throws {
         try self.init(rows: rows, columns: columns)
         for (index, value) in values.prefix(count).enumerated() { data[index] = value }
+    }
+
+    /// A matrix of what `body` makes of each value.
+    func map(_ body: (Float) -> Float) throws -> FloatMatrix {
+        let result = try FloatMatrix(rows: rows, columns: columns)
+        for index in 0..<count { result.data[index] = body(data[index]) }
+        return result
     }
 
     var count: Int { rows * columns }

@@ -4,23 +4,43 @@ import CHalftoneBench
 /// A layer's weights pruned by magnitude and packed.
 final class PrunedLayer {
     let pattern: Pattern
+    let kind: ProductKind
     /// As a dense matrix with zeros; what the kernels' results are checked against.
     let dense: FloatMatrix
     let packed: Memory
     /// Sum of |w| that is left, as a share of the sum before.
     let keptL1: Double
 
-    init(_ weights: FloatMatrix, pattern: Pattern) throws {
+    /// The weights are such as the kind has.
+    init(_ weights: FloatMatrix, pattern: Pattern, kind: ProductKind) throws {
         let (o, k, n, m) = (weights.rows, weights.columns, pattern.n, pattern.m)
+        var options = ht_options()
+        options.shared_rows = Int32(pattern.sharedRows)
         dense = try FloatMatrix(rows: o, columns: k)
-        try check(ht_nm_prune_f32(o, k, n, m, weights.data, 0, dense.data, 0, nil), "pruning to \(pattern)")
-        var size = 0
-        try check(ht_nm_packed_size(o, k, n, m, HT_DTYPE_F32, nil, &size), "sizing \(pattern) weights")
-        packed = try Memory(bytes: size)
-        try check(
-            ht_nm_pack_f32(o, k, n, m, dense.data, 0, nil, 0, packed.address, size, nil), "packing to \(pattern)")
+        try check(ht_nm_prune_f32(o, k, n, m, weights.data, 0, dense.data, 0, &options), "pruning to \(pattern)")
+        packed = try Self.pack(try TypedMatrix(dense, type: kind.weights), pattern, &options)
         keptL1 = magnitude(of: dense) / magnitude(of: weights)
         self.pattern = pattern
+        self.kind = kind
+    }
+
+    private static func pack(_ w: TypedMatrix, _ pattern: Pattern, _ options: inout ht_options) throws -> Memory {
+        let (o, k, n, m) = (w.rows, w.columns, pattern.n, pattern.m)
+        var size = 0
+        try check(ht_nm_packed_size(o, k, n, m, w.type, &options, &size), "sizing \(pattern) weights")
+        let packed = try Memory(bytes: size)
+        let status =
+            switch w.type {
+            case HT_DTYPE_F32: ht_nm_pack_f32(o, k, n, m, w.floats, 0, nil, 0, packed.address, size, &options)
+            case HT_DTYPE_BF16:
+                ht_nm_pack_bf16(
+                    o, k, n, m, w.data.assumingMemoryBound(to: UInt16.self), 0, nil, 0, packed.address, size, &options)
+            default:
+                ht_nm_pack_i8(
+                    o, k, n, m, w.data.assumingMemoryBound(to: Int8.self), 0, nil, 0, packed.address, size, &options)
+            }
+        try check(status, "packing to \(pattern)")
+        return packed
     }
 }
 
@@ -30,15 +50,13 @@ private func magnitude(of matrix: FloatMatrix) -> Double {
 
 /// The N:M product of one case, ready to run.
 final class Product {
-    static let op = "nm_gemm_f32"
-
-    private let x: FloatMatrix
-    private let y: FloatMatrix
+    private let x: TypedMatrix
+    private let y: TypedMatrix
     private let layer: PrunedLayer
     private let scratch: Memory
     private var options = ht_options()
 
-    init(layer: PrunedLayer, x: FloatMatrix, y: FloatMatrix, isa: ht_isa, threads: Int) throws {
+    init(layer: PrunedLayer, x: TypedMatrix, y: TypedMatrix, isa: ht_isa, threads: Int) throws {
         self.layer = layer
         self.x = x
         self.y = y
@@ -46,8 +64,7 @@ final class Product {
         options.threads = Int32(threads)
         var size = 0
         try check(
-            ht_nm_gemm_scratch_size(
-                x.rows, HT_DTYPE_F32, layer.packed.address, layer.packed.bytes, &options, &size),
+            ht_nm_gemm_scratch_size(x.rows, x.type, layer.packed.address, layer.packed.bytes, &options, &size),
             "sizing the scratch")
         scratch = try Memory(bytes: size)
         options.scratch = scratch.address
@@ -55,8 +72,21 @@ final class Product {
     }
 
     func run() throws {
-        let status = ht_nm_gemm_f32(
-            x.rows, y.columns, x.columns, x.data, 0, layer.packed.address, layer.packed.bytes, nil, y.data, 0, &options)
+        let (t, o, k) = (x.rows, y.columns, x.columns)
+        let (blob, size) = (layer.packed.address, layer.packed.bytes)
+        let status =
+            switch layer.kind {
+            case .f32: ht_nm_gemm_f32(t, o, k, x.floats, 0, blob, size, nil, y.floats, 0, &options)
+            case .bf16:
+                ht_nm_gemm_bf16(
+                    t, o, k, x.data.assumingMemoryBound(to: UInt16.self), 0, blob, size, nil, y.data, 0, &options)
+            case .u8:
+                ht_nm_gemm_u8(
+                    t, o, k, x.data.assumingMemoryBound(to: UInt8.self), 0, blob, size, nil, y.data, 0, &options)
+            case .i8:
+                ht_nm_gemm_i8(
+                    t, o, k, x.data.assumingMemoryBound(to: Int8.self), 0, blob, size, nil, y.data, 0, &options)
+            }
         try check(status, "running the product")
     }
 }

@@ -1,6 +1,7 @@
 // How a figure is made.
 //
-// The contenders of a case (the kernel, every form of every rival, and the kernel again) run in turn in one process,
+// The contenders of a case (the kernel, every form of every rival, the kernel again, and for T = 1 on one thread a plain
+// read of the packed weights) run in turn in one process,
 // repetition after repetition, so that whatever slows the machine down for a while slows all of them down. The minimum
 // of a contender is what the machine can do; the median shows how often it did. The kernel is in the round twice: the
 // ratio of its two minima (A/A) should be 1, and what it is off by is the noise that every other ratio carries as well.
@@ -58,7 +59,7 @@ struct Measurement {
 struct Stopwatch {
     let cache: CacheState
     let threads: Int
-    let vectors: htb_vectors
+    let unit: htb_unit
     /// What a cold run reads before each call.
     private let otherMemory: Memory?
 
@@ -70,10 +71,10 @@ struct Stopwatch {
     private static let settlingSeconds = 4e-3
     private static let otherBytes = 96 << 20
 
-    init(cache: CacheState, threads: Int, vectors: htb_vectors, otherMemory: Memory?) {
+    init(cache: CacheState, threads: Int, unit: htb_unit, otherMemory: Memory?) {
         self.cache = cache
         self.threads = threads
-        self.vectors = vectors
+        self.unit = unit
         self.otherMemory = otherMemory
     }
 
@@ -103,7 +104,7 @@ struct Stopwatch {
     }
 
     private func probe() -> Double {
-        htb_peak(vectors, Int32(threads), threads == 1 ? 5e-5 : 1e-3)
+        htb_peak(unit, Int32(threads), threads == 1 ? 5e-5 : 1e-3)
     }
 
     private func takeTurn(_ contender: Contender, calls: Int, into samples: inout Samples) throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The f32 multiply-add peak: independent chains in registers, enough of them to hide the latency of each. Nothing dense
-// can be faster on this core, so a product that skips zeros is worth its trouble where it beats this rate.
+// The peak of multiply-adds of a type: independent chains in registers, enough of them to hide the latency of each.
+// Nothing dense can be faster on this core, so a product that skips zeros is worth its trouble where it beats this
+// rate.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -10,45 +11,106 @@
 
 typedef float loop(long rounds);
 
-enum { chains = 12 };  // two multiply-adds a cycle with a latency of 4 need 8
+// Four chains: NEXT makes the next value of one. Without KEEP the compiler would see that all are equal and compute
+// one.
+#define START(vector, start, s) vector s##0 = start, s##1 = start, s##2 = start, s##3 = start
+#define FOUR(NEXT, s)                                                           \
+    s##0 = NEXT(s##0), s##1 = NEXT(s##1), s##2 = NEXT(s##2), s##3 = NEXT(s##3); \
+    KEEP(s##0, s##1, s##2, s##3)
+#define SUM(s) (s##0 + s##1 + s##2 + s##3)
 
-// The body of a loop: each chain is multiplied and added to once a round; the factor keeps the sums finite and normal.
-// Without KEEP the compiler would see that all chains are equal and compute one of them.
-#define PEAK_BODY(vector, splat, multiply_add)                                        \
-    const vector factor = splat(0.5f), term = splat(1.0f);                            \
-    vector s0 = term, s1 = term, s2 = term, s3 = term, s4 = term, s5 = term;          \
-    vector s6 = term, s7 = term, s8 = term, s9 = term, s10 = term, s11 = term;        \
-    for (long r = 0; r < rounds; r++) {                                               \
-        s0 = multiply_add(s0, factor, term), s1 = multiply_add(s1, factor, term);     \
-        s2 = multiply_add(s2, factor, term), s3 = multiply_add(s3, factor, term);     \
-        s4 = multiply_add(s4, factor, term), s5 = multiply_add(s5, factor, term);     \
-        s6 = multiply_add(s6, factor, term), s7 = multiply_add(s7, factor, term);     \
-        s8 = multiply_add(s8, factor, term), s9 = multiply_add(s9, factor, term);     \
-        s10 = multiply_add(s10, factor, term), s11 = multiply_add(s11, factor, term); \
-        KEEP(s0, s1, s2, s3);                                                         \
-        KEEP(s4, s5, s6, s7);                                                         \
-        KEEP(s8, s9, s10, s11);                                                       \
-    }                                                                                 \
-    return (s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11)[0]
+// The body of a loop for 16 registers. Two multiply-adds a cycle with a latency of 4 need 8 chains.
+#define BODY_OF_12(vector, start, NEXT)    \
+    START(vector, start, a);               \
+    START(vector, start, b);               \
+    START(vector, start, c);               \
+    for (long r = 0; r < rounds; r++) {    \
+        FOUR(NEXT, a);                     \
+        FOUR(NEXT, b);                     \
+        FOUR(NEXT, c);                     \
+    }                                      \
+    vector all = SUM(a) + SUM(b) + SUM(c); \
+    return (float)all[0]
+
+// The same for 32 registers. The bfloat16 dot product's latency of 6 needs 12, and some more for what comes late.
+#define BODY_OF_16(vector, start, NEXT)             \
+    START(vector, start, a);                        \
+    START(vector, start, b);                        \
+    START(vector, start, c);                        \
+    START(vector, start, d);                        \
+    for (long r = 0; r < rounds; r++) {             \
+        FOUR(NEXT, a);                              \
+        FOUR(NEXT, b);                              \
+        FOUR(NEXT, c);                              \
+        FOUR(NEXT, d);                              \
+    }                                               \
+    vector all = SUM(a) + SUM(b) + SUM(c) + SUM(d); \
+    return (float)all[0]
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #define KEEP(a, b, c, d) __asm__ volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d))
 
-__attribute__((target("avx512f"))) static float loop_avx512(long rounds) {
-    PEAK_BODY(__m512, _mm512_set1_ps, _mm512_fmadd_ps);
+__attribute__((target("avx512f"))) static float f32_avx512(long rounds) {
+    const __m512 factor = _mm512_set1_ps(0.5f), term = _mm512_set1_ps(1.0f);
+#define NEXT(s) _mm512_fmadd_ps(s, factor, term)
+    BODY_OF_16(__m512, term, NEXT);
+#undef NEXT
 }
 
-__attribute__((target("avx2,fma"))) static float loop_avx2(long rounds) {
-    PEAK_BODY(__m256, _mm256_set1_ps, _mm256_fmadd_ps);
+__attribute__((target("avx2,fma"))) static float f32_avx2(long rounds) {
+    const __m256 factor = _mm256_set1_ps(0.5f), term = _mm256_set1_ps(1.0f);
+#define NEXT(s) _mm256_fmadd_ps(s, factor, term)
+    BODY_OF_12(__m256, term, NEXT);
+#undef NEXT
 }
 
-#define MULTIPLY_THEN_ADD(sum, factor, term) _mm_add_ps(_mm_mul_ps(sum, factor), term)
+static float f32_portable(long rounds) {
+    const __m128 factor = _mm_set1_ps(0.5f), term = _mm_set1_ps(1.0f);
+#define NEXT(s) _mm_add_ps(_mm_mul_ps(s, factor), term)
+    BODY_OF_12(__m128, term, NEXT);
+#undef NEXT
+}
 
-static float loop_portable(long rounds) { PEAK_BODY(__m128, _mm_set1_ps, MULTIPLY_THEN_ADD); }
+// The pairs add 1 - 1 to each sum.
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) static float bf16_avx512(long rounds) {
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80), signs = (__m512bh)_mm512_set1_epi32(0x3f80bf80);
+    const __m512 start = _mm512_set1_ps(1.0f);
+#define NEXT(s) _mm512_dpbf16_ps(s, ones, signs)
+    BODY_OF_16(__m512, start, NEXT);
+#undef NEXT
+}
 
-static loop *const loops[] = {loop_portable, loop_avx2, loop_avx512};
+typedef int int_8 __attribute__((vector_size(32)));
+typedef int int_16 __attribute__((vector_size(64)));
+
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) static float i8_avx512(long rounds) {
+    const __m512i ones = _mm512_set1_epi8(1);
+    const int_16 start = (int_16)ones;
+#define NEXT(s) (int_16) _mm512_dpbusd_epi32((__m512i)s, ones, ones)
+    BODY_OF_16(int_16, start, NEXT);
+#undef NEXT
+}
+
+__attribute__((target("avx2,avxvnni"))) static float i8_avx_vnni(long rounds) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    const int_8 start = (int_8)ones;
+#define NEXT(s) (int_8) _mm256_dpbusd_avx_epi32((__m256i)s, ones, ones)
+    BODY_OF_12(int_8, start, NEXT);
+#undef NEXT
+}
+
+// Bytes to pairs, pairs to quads, quads to sums; pairs that saturate are the price of this way.
+__attribute__((target("avx2"))) static float i8_avx2(long rounds) {
+    const __m256i bytes = _mm256_set1_epi8(1), pairs = _mm256_set1_epi16(1);
+    const int_8 start = (int_8)bytes;
+#define NEXT(s) s + (int_8)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)s, bytes), pairs)
+    BODY_OF_12(int_8, start, NEXT);
+#undef NEXT
+}
+
+static loop *const loops[] = {f32_portable, f32_avx2, f32_avx512, bf16_avx512, i8_avx2, i8_avx_vnni, i8_avx512};
 
 #else
 
@@ -56,21 +118,30 @@ static loop *const loops[] = {loop_portable, loop_avx2, loop_avx512};
 #include <arm_neon.h>
 typedef float32x4_t four_floats;
 #define KEEP(a, b, c, d) __asm__ volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d))
-#define MULTIPLY_ADD(sum, factor, term) vfmaq_f32(term, sum, factor)
+#define NEXT(sum) vfmaq_f32(term, sum, factor)
 #else
 typedef float four_floats __attribute__((vector_size(16)));
 #define KEEP(a, b, c, d) __asm__ volatile("" : "+m"(a), "+m"(b), "+m"(c), "+m"(d))
-#define MULTIPLY_ADD(sum, factor, term) ((sum) * (factor) + (term))
+#define NEXT(sum) ((sum) * factor + term)
 #endif
 #define SPLAT(value) ((four_floats){value, value, value, value})
 
-static float loop_portable(long rounds) { PEAK_BODY(four_floats, SPLAT, MULTIPLY_ADD); }
+static float f32_portable(long rounds) {
+    const four_floats factor = SPLAT(0.5f), term = SPLAT(1.0f);
+    BODY_OF_12(four_floats, term, NEXT);
+}
 
-static loop *const loops[] = {loop_portable, loop_portable, loop_portable};
+static loop *const loops[] = {f32_portable, f32_portable, f32_portable, f32_portable,
+                              f32_portable, f32_portable, f32_portable};
 
 #endif
 
-static const double round_operations[] = {chains * 4 * 2, chains * 8 * 2, chains * 16 * 2};
+// Multiply-adds of a round; where the loop is another's, that one's.
+#if defined(__x86_64__)
+static const int round_terms[] = {12 * 4, 12 * 8, 16 * 16, 16 * 32, 12 * 32, 12 * 32, 16 * 64};
+#else
+static const int round_terms[] = {12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4};
+#endif
 
 enum { bursts = 3 };
 
@@ -143,9 +214,9 @@ static double run_team(team *t) {
     return seconds;
 }
 
-double htb_peak(htb_vectors vectors, int threads, double seconds) {
+double htb_peak(htb_unit unit, int threads, double seconds) {
     if (threads < 1) threads = 1;
-    loop *loop = loops[vectors];
+    loop *loop = loops[unit];
     enum { trial = 2000 };
     double start = htb_seconds();
     loop(trial);
@@ -157,5 +228,5 @@ double htb_peak(htb_vectors vectors, int threads, double seconds) {
     team t = {.loop = loop, .rounds = rounds, .threads = threads, .begin = times, .end = times + slots};
     double best = run_team(&t);
     free(times);
-    return best > 0 ? (double)rounds * round_operations[vectors] * threads / best : 0;
+    return best > 0 ? (double)rounds * 2 * round_terms[unit] * threads / best : 0;
 }

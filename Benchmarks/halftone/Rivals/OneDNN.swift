@@ -56,7 +56,9 @@ final class OneDNN: Rival {
         return setsThreads ? nil : "has no OpenMP runtime that could be told to use \(threads) threads"
     }
 
-    func forms(x: FloatMatrix, w: FloatMatrix, y: FloatMatrix) throws -> [RivalForm] {
+    func offers(_ kind: ProductKind) -> Bool { true }
+
+    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm] {
         let product = try OneDNNProduct(calls: calls, engine: engine, stream: stream, x: x, w: w, y: y)
         let implementation = product.implementation
         return [
@@ -86,12 +88,12 @@ private final class OneDNNProduct {
     private let reordered: Memory
 
     init(
-        calls: OneDNNCalls, engine: OpaquePointer, stream: OpaquePointer, x: FloatMatrix, w: FloatMatrix, y: FloatMatrix
+        calls: OneDNNCalls, engine: OpaquePointer, stream: OpaquePointer, x: TypedMatrix, w: TypedMatrix, y: TypedMatrix
     ) throws {
-        let source = try calls.describe(rows: x.rows, columns: x.columns, strides: (x.columns, 1))
-        let plain = try calls.describe(rows: w.columns, columns: w.rows, strides: (1, w.columns))
-        let result = try calls.describe(rows: y.rows, columns: y.columns, strides: (y.columns, 1))
-        let wished = try calls.describeAny(rows: w.columns, columns: w.rows)
+        let source = try calls.describe(x.type, rows: x.rows, columns: x.columns, strides: (x.columns, 1))
+        let plain = try calls.describe(w.type, rows: w.columns, columns: w.rows, strides: (1, w.columns))
+        let result = try calls.describe(y.type, rows: y.rows, columns: y.columns, strides: (y.columns, 1))
+        let wished = try calls.describeAny(w.type, rows: w.columns, columns: w.rows)
         defer { for description in [source, plain, result, wished] { _ = calls.destroyDescription(description) } }
 
         var made: OpaquePointer?

@@ -1,3 +1,5 @@
+import CHalftone
+
 /// The functions of oneDNN's C interface that a matmul needs, and the values of its enumerations (dnnl_types.h, 3.x).
 final class OneDNNCalls {
     typealias Object = OpaquePointer
@@ -11,7 +13,6 @@ final class OneDNNCalls {
 
     static let cpu: Int32 = 1
     static let inOrder: UInt32 = 1
-    static let float32: Int32 = 3
     static let anyFormat: Int32 = 1
     static let queryImplementation: Int32 = 8
     static let queryWeights: Int32 = 131
@@ -78,18 +79,18 @@ final class OneDNNCalls {
     }
 
     /// A matrix whose elements lie `strides` elements apart.
-    func describe(rows: Int, columns: Int, strides: (Int, Int)) throws -> Object {
+    func describe(_ type: ht_dtype, rows: Int, columns: Int, strides: (Int, Int)) throws -> Object {
         var description: Object?
         let status = describeStrides(
-            &description, 2, Self.padded(rows, columns), Self.float32, Self.padded(strides.0, strides.1))
+            &description, 2, Self.padded(rows, columns), Self.dataType(type), Self.padded(strides.0, strides.1))
         try Self.check(status, "describe a matrix")
         return description!
     }
 
     /// A matrix in whatever format is best.
-    func describeAny(rows: Int, columns: Int) throws -> Object {
+    func describeAny(_ type: ht_dtype, rows: Int, columns: Int) throws -> Object {
         var description: Object?
-        let status = describeTag(&description, 2, Self.padded(rows, columns), Self.float32, Self.anyFormat)
+        let status = describeTag(&description, 2, Self.padded(rows, columns), Self.dataType(type), Self.anyFormat)
         try Self.check(status, "describe weights of any format")
         return description!
     }
@@ -121,6 +122,18 @@ final class OneDNNCalls {
         let arguments = [Argument(index: Self.source, memory: from), Argument(index: Self.destination, memory: to)]
         try Self.check(execute(primitive, stream, 2, arguments), "reorder weights")
         try Self.check(wait(stream), "wait for a reorder")
+    }
+
+    /// dnnl_data_type_t.
+    private static func dataType(_ type: ht_dtype) -> Int32 {
+        switch type {
+        case HT_DTYPE_F16: 1
+        case HT_DTYPE_BF16: 2
+        case HT_DTYPE_I32: 4
+        case HT_DTYPE_I8: 5
+        case HT_DTYPE_U8: 6
+        default: 3
+        }
     }
 
     private static func padded(_ first: Int, _ second: Int) -> [Int64] {

@@ -23,7 +23,7 @@ final class OpenBLAS: Rival {
     private let gemm: Gemm
     private let gemv: Gemv
     // The transposed weights of the last layer, which the products for each T and pattern share.
-    private var transposed: (of: FloatMatrix, matrix: FloatMatrix)?
+    private var transposed: (of: TypedMatrix, matrix: TypedMatrix)?
 
     init(threads: Int) throws {
         Self.askForBestKernels()
@@ -80,31 +80,33 @@ final class OpenBLAS: Rival {
     private static let plain: Int32 = 111
     private static let transposing: Int32 = 112
 
-    func forms(x: FloatMatrix, w: FloatMatrix, y: FloatMatrix) throws -> [RivalForm] {
+    func offers(_ kind: ProductKind) -> Bool { kind == .f32 }
+
+    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm] {
         let (t, o, k) = (Int32(x.rows), Int32(w.rows), Int32(w.columns))
         let (gemm, gemv, turned) = (gemm, gemv, try transpose(w))
         var forms = [
             RivalForm(config: "sgemm, W as it is") {
                 gemm(
-                    Self.rowMajor, Self.plain, Self.transposing, t, o, k, 1, x.data, k, w.data, k, 0, y.data, o)
+                    Self.rowMajor, Self.plain, Self.transposing, t, o, k, 1, x.floats, k, w.floats, k, 0, y.floats, o)
             },
             RivalForm(config: "sgemm, W transposed before") {
-                gemm(Self.rowMajor, Self.plain, Self.plain, t, o, k, 1, x.data, k, turned.data, o, 0, y.data, o)
+                gemm(Self.rowMajor, Self.plain, Self.plain, t, o, k, 1, x.floats, k, turned.floats, o, 0, y.floats, o)
             },
         ]
         if t == 1 {
             forms.append(
                 RivalForm(config: "sgemv") {
-                    gemv(Self.rowMajor, Self.plain, o, k, 1, w.data, k, x.data, 1, 0, y.data, 1)
+                    gemv(Self.rowMajor, Self.plain, o, k, 1, w.floats, k, x.floats, 1, 0, y.floats, 1)
                 })
         }
         return forms
     }
 
-    private func transpose(_ w: FloatMatrix) throws -> FloatMatrix {
+    private func transpose(_ w: TypedMatrix) throws -> TypedMatrix {
         if let transposed, transposed.of === w { return transposed.matrix }
-        let matrix = try FloatMatrix(rows: w.columns, columns: w.rows)
-        htb_transpose(w.rows, w.columns, w.data, matrix.data)
+        let matrix = try TypedMatrix(rows: w.columns, columns: w.rows, type: w.type)
+        htb_transpose(w.rows, w.columns, w.floats, matrix.floats)
         transposed = (w, matrix)
         return matrix
     }

@@ -1,7 +1,7 @@
 import CHalftone
 import Foundation
 
-/// A dense f32 library that is found when the program runs.
+/// A dense library that is found when the program runs.
 protocol Rival: AnyObject {
     /// The word that `--against` knows it by.
     var name: String { get }
@@ -13,7 +13,9 @@ protocol Rival: AnyObject {
     /// The ways in which it can compute y = x * transpose(w), everything that can be prepared being prepared.
     ///
     /// The caller keeps the three matrices alive as long as the forms.
-    func forms(x: FloatMatrix, w: FloatMatrix, y: FloatMatrix) throws -> [RivalForm]
+    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm]
+    /// Whether it has a product of these types.
+    func offers(_ kind: ProductKind) -> Bool
 }
 
 /// One way to call a rival. Each is a contender of its own, and the fastest counts.
@@ -30,6 +32,8 @@ struct Rivals {
     private(set) var notes: [String] = []
 
     static let names = ["openblas", "onednn"]
+
+    func found(for kind: ProductKind) -> [any Rival] { found.filter { $0.offers(kind) } }
 
     init(names: [String], threads: Int) throws {
         for name in names {

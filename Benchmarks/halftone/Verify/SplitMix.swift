@@ -20,6 +20,8 @@ struct SplitMix: RandomNumberGenerator {
         Int.random(in: range, using: &self)
     }
 
+    mutating func pick<Element>(_ list: [Element]) -> Element { list[int(0...list.count - 1)] }
+
     mutating func chance(_ share: Double) -> Bool {
         Double.random(in: 0..<1, using: &self) < share
     }

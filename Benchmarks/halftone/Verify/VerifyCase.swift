@@ -1,81 +1,104 @@
 import CHalftone
 
-/// One random product: sizes, weights, operands and options. It follows from the seed and the number alone.
+/// One random product: sizes, weights, operands and options. It follows from the op, the seed and the number alone.
 struct VerifyCase: CustomStringConvertible {
+    let kind: ProductKind
+    let weightType: ht_dtype
+    let outputType: ht_dtype
     let pattern: Pattern
     let t: Int
     let o: Int
     let k: Int
-    /// Of the dense weights, with anything at all where a mask leaves them out.
-    let w: Strided
+    /// The dense weights, row-major, with anything at all where a mask leaves them out; values of their type.
+    let w: [Float]
     /// Which weights are entries, `nil` for "those that are not zero".
     let mask: [UInt8]?
-    let x: Strided
-    /// Floats from one row of y to the next.
-    let yStride: Int
-    let bias: [Float]?
-    let relu: Bool
+    let x: [Float]
+    /// Elements between the lines of w, x and y.
+    let gaps: (w: Int, x: Int, y: Int)
+    let orders: (x: ht_order, y: ht_order)
+    let epilogue: VerifyEpilogue
     let threads: Int
     /// Rows and columns of y to compute.
     let rows: Range<Int>
     let columns: Range<Int>
     let givesScratch: Bool
 
-    /// Rows of floats with a gap behind each.
-    struct Strided {
-        let stride: Int
-        var values: [Float]
-    }
-
-    init(seed: UInt64, number: Int) {
+    init(_ kind: ProductKind, seed: UInt64, number: Int) {
         var random = SplitMix(seed: seed, number: UInt64(number))
-        pattern = Self.pattern(&random)
+        self.kind = kind
+        weightType =
+            kind == .f32 ? random.pick([HT_DTYPE_F32, HT_DTYPE_F32, HT_DTYPE_F16, HT_DTYPE_BF16]) : kind.weights
+        outputType = random.pick(kind.offeredOutputs)
+        var pattern = Self.pattern(&random)
+        if random.chance(0.3) { pattern.sharedRows = random.pick([2, 4, 8]) }
+        self.pattern = pattern
         (t, o, k) = Self.sizes(&random)
         let style = ValueStyle(&random)
-        x = Self.matrix(t, k, &random, style.value)
+        x = (0..<t * k).map { _ in style.value(of: kind.inputs, &random) }
         let masked = random.chance(0.4)
-        var weights = Self.matrix(o, k, &random, style.value)
+        var weights: [Float] = []
+        weights.reserveCapacity(o * k)
+        for _ in 0..<o * k { weights.append(style.value(of: weightType, &random)) }
         let kept = Self.mask(o, k, pattern, &random)
-        if !masked { Self.clear(&weights, k, where: kept) }
+        if !masked {
+            for index in weights.indices where !Self.isSet(kept, index / k, index % k, k) { weights[index] = 0 }
+        }
         w = weights
         mask = masked ? kept : nil
-        yStride = o + (random.chance(0.3) ? random.int(1...9) : 0)
-        bias = random.chance(0.5) ? (0..<o).map { _ in style.value(&random) } : nil
-        relu = random.chance(0.4)
+        gaps = (Self.gap(&random), Self.gap(&random), Self.gap(&random))
+        orders = (Self.order(&random), Self.order(&random))
+        epilogue = VerifyEpilogue(kind, outputType, t: t, o: o, style, &random)
         threads = random.chance(0.5) ? 1 : random.int(2...4)
         (rows, columns) = Self.window(t, o, &random)
         givesScratch = random.chance(0.5)
     }
 
     var description: String {
-        "\(pattern), t \(t), o \(o), k \(k), strides w \(w.stride) x \(x.stride) y \(yStride), "
-            + "\(mask == nil ? "no mask" : "mask"), \(bias == nil ? "no bias" : "bias")\(relu ? ", relu" : ""), "
+        "\(pattern), types \(weightType.rawValue) to \(outputType.rawValue), t \(t), o \(o), k \(k), "
+            + "gaps w \(gaps.w) x \(gaps.x) y \(gaps.y), orders \(orders.x.rawValue) \(orders.y.rawValue), "
+            + "\(mask == nil ? "no mask" : "mask"), \(epilogue), "
             + "threads \(threads), rows \(rows), columns \(columns)\(givesScratch ? ", scratch given" : "")"
     }
 
-    /// The entries of weight row `row` by the rule of halftone/nm.h: those of the mask or not zero, and the lowest
-    /// other columns of a group until there are N.
+    /// The entries of weight row `row` by the rule of halftone/nm.h: those of the mask or not zero, in this row or in one
+    /// that shares its pattern, and the lowest other columns of a group until there are N.
     func entries(row: Int) -> [Int] {
-        stride(from: 0, to: k, by: pattern.m).flatMap { start in
+        let first = row / pattern.sharedRows * pattern.sharedRows
+        let set = first..<min(o, first + pattern.sharedRows)
+        return stride(from: 0, to: k, by: pattern.m).flatMap { start in
             let group = start..<min(start + pattern.m, k)
-            var chosen = group.filter { isChosen(row, $0) }
-            let missing = min(pattern.n, group.count) - chosen.count
-            chosen += group.filter { !isChosen(row, $0) }.prefix(max(0, missing))
-            return chosen.sorted()
+            let isNamed = group.map { column in set.contains { isChosen($0, column) } }
+            var free = min(pattern.n, group.count) - isNamed.count { $0 }
+            return zip(group, isNamed).compactMap { column, isNamed in
+                if isNamed { return column }
+                free -= 1
+                return free >= 0 ? column : nil
+            }
         }
     }
 
     /// The weight of an entry; one that only fills its group up has none.
     func weight(row: Int, column: Int) -> Float {
-        isChosen(row, column) ? w.values[row * w.stride + column] : 0
+        isChosen(row, column) ? w[row * k + column] : 0
     }
 
     private func isChosen(_ row: Int, _ column: Int) -> Bool {
-        guard let mask else { return w.values[row * w.stride + column] != 0 }
-        return mask[row * ((k + 7) / 8) + column / 8] >> (column % 8) & 1 == 1
+        guard let mask else { return w[row * k + column] != 0 }
+        return Self.isSet(mask, row, column, k)
+    }
+
+    private static func isSet(_ mask: [UInt8], _ row: Int, _ column: Int, _ k: Int) -> Bool {
+        mask[row * ((k + 7) / 8) + column / 8] >> (column % 8) & 1 == 1
     }
 
     // MARK: parts
+
+    private static func gap(_ random: inout SplitMix) -> Int { random.chance(0.3) ? random.int(1...9) : 0 }
+
+    private static func order(_ random: inout SplitMix) -> ht_order {
+        random.chance(0.25) ? HT_ORDER_FEATURES : HT_ORDER_ROWS
+    }
 
     private static let common = [(1, 2), (2, 4), (1, 4), (4, 8), (2, 8), (1, 8), (1, 16), (2, 16), (1, 1), (4, 4)]
 
@@ -99,38 +122,24 @@ struct VerifyCase: CustomStringConvertible {
         return (size[0], size[1], size[2])
     }
 
-    private static func matrix(
-        _ rows: Int, _ columns: Int, _ random: inout SplitMix, _ value: (inout SplitMix) -> Float
-    ) -> Strided {
-        let stride = columns + (random.chance(0.3) ? random.int(1...9) : 0)
-        var values = [Float](repeating: 0, count: rows * stride)
-        for index in values.indices { values[index] = value(&random) }
-        return Strided(stride: stride, values: values)
-    }
-
-    /// At most N bits in each group of M, fewer in some, none in others.
+    /// At most N bits in each group of M, fewer in some, none in others; of rows that share a pattern, in all of them
+    /// together.
     private static func mask(_ o: Int, _ k: Int, _ pattern: Pattern, _ random: inout SplitMix) -> [UInt8] {
         let rowBytes = (k + 7) / 8
         var mask = [UInt8](repeating: 0, count: o * rowBytes)
-        for row in 0..<o {
+        for first in Swift.stride(from: 0, to: o, by: pattern.sharedRows) {
             for start in Swift.stride(from: 0, to: k, by: pattern.m) {
                 let width = min(pattern.m, k - start)
                 let count = random.chance(0.8) ? pattern.n : random.int(0...pattern.n)
                 for column in (0..<width).shuffled(using: &random).prefix(count) {
                     let c = start + column
-                    mask[row * rowBytes + c / 8] |= 1 << UInt8(c % 8)
+                    for row in first..<min(o, first + pattern.sharedRows) where row == first || random.chance(0.8) {
+                        mask[row * rowBytes + c / 8] |= 1 << UInt8(c % 8)
+                    }
                 }
             }
         }
         return mask
-    }
-
-    private static func clear(_ matrix: inout Strided, _ k: Int, where mask: [UInt8]) {
-        let rowBytes = (k + 7) / 8
-        for index in matrix.values.indices where index % matrix.stride < k {
-            let (row, column) = (index / matrix.stride, index % matrix.stride)
-            if mask[row * rowBytes + column / 8] >> (column % 8) & 1 == 0 { matrix.values[index] = 0 }
-        }
     }
 
     private static func window(_ t: Int, _ o: Int, _ random: inout SplitMix) -> (Range<Int>, Range<Int>) {
@@ -145,7 +154,7 @@ struct VerifyCase: CustomStringConvertible {
 }
 
 /// What kinds of numbers a case has.
-private enum ValueStyle {
+enum ValueStyle {
     case ordinary
     case withZeros
     case withDenormals
@@ -154,6 +163,23 @@ private enum ValueStyle {
     init(_ random: inout SplitMix) {
         let pick = random.int(0...9)
         self = pick < 5 ? .ordinary : pick < 7 ? .withZeros : pick < 8 ? .withDenormals : .withSpecials
+    }
+
+    /// A value of a type of weights or inputs.
+    func value(of type: ht_dtype, _ random: inout SplitMix) -> Float {
+        let value = value(&random)
+        switch type {
+        case HT_DTYPE_F16: return Float(Float16(value))
+        case HT_DTYPE_BF16: return value.isNaN ? value : upperHalf(value)
+        case HT_DTYPE_U8, HT_DTYPE_I8: return integer(type == HT_DTYPE_U8 ? 0...255 : -128...127, value)
+        default: return value
+        }
+    }
+
+    private func integer(_ range: ClosedRange<Float>, _ value: Float) -> Float {
+        if value.isNaN { return range.lowerBound }
+        let scaled = (value * 80).rounded() + (range.lowerBound == 0 ? 128 : 0)
+        return min(range.upperBound, max(range.lowerBound, scaled))
     }
 
     func value(_ random: inout SplitMix) -> Float {

@@ -8,12 +8,13 @@ struct VerifyCommand: ParsableCommand {
         abstract: "Checks every kernel that runs here on random shapes and data.",
         discussion: """
             A result must have the same bits as the reference kernel's, and lie within the documented bound of a \
-            double-precision computation from the dense weights. A case depends on the seed and its number only.
+            double-precision computation from the dense weights; sums of integers must be exact. A case depends on the type, \
+            the seed and its number only.
             """
     )
 
-    @Option(help: "Only this op (see `halftone list`).")
-    var op: String?
+    @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8.")
+    var dtype = "f32,bf16,u8,i8"
 
     @Option(help: "Only these kernel rows, separated by commas.")
     var isa: String?
@@ -37,8 +38,7 @@ struct VerifyCommand: ParsableCommand {
     }
 
     func run() throws {
-        let rows = try KernelRow.selected(op: op, isas: isa.map(listItems)) { $0.runs }
-        guard !rows.isEmpty else { throw ToolError("--isa names no ISA") }
+        let rows = try ProductKind.rows(of: ProductKind.named(dtype), isas: isa.map(listItems)) { $0.runs }
         let count = onlyCase == nil ? cases ?? (seconds == nil ? 1000 : nil) : 1
         let first = onlyCase ?? 0
         let progress = Progress(total: count)
@@ -51,32 +51,35 @@ struct VerifyCommand: ParsableCommand {
             if done % 16 == 0 { progress.show(done: done, "cases") }
         }
         progress.clear()
-        for row in rows { print("\(row.op)  \(row.isa)  \(done) case\(done == 1 ? "" : "s") ok") }
+        for (kind, row) in rows { print("\(kind)  \(row.isa)  \(done) case\(done == 1 ? "" : "s") ok") }
     }
 
-    private func verify(number: Int, _ rows: [KernelRow], _ progress: Progress) throws {
-        let verifyCase = VerifyCase(seed: seed, number: number)
-        var row = rows[0]
-        do {
-            let outcome = try VerifyOutcome(of: verifyCase)
-            for next in rows {
-                row = next
-                if let fault = try outcome.fault(of: row) { throw ToolError(fault) }
+    private func verify(number: Int, _ rows: [(kind: ProductKind, row: KernelRow)], _ progress: Progress) throws {
+        for kind in ProductKind.allCases {
+            let rows = rows.filter { $0.kind == kind }.map(\.row)
+            guard var row = rows.first else { continue }
+            let verifyCase = VerifyCase(kind, seed: seed, number: number)
+            do {
+                let outcome = try VerifyOutcome(of: verifyCase)
+                for next in rows {
+                    row = next
+                    if let fault = try outcome.fault(of: row) { throw ToolError(fault) }
+                }
+            } catch let error as ToolError {
+                progress.clear()
+                printFailure(error.description, number, row, verifyCase)
+                throw ExitCode.failure
             }
-        } catch let error as ToolError {
-            progress.clear()
-            printFailure(error.description, number, row, verifyCase)
-            throw ExitCode.failure
         }
     }
 
     private func printFailure(_ fault: String, _ number: Int, _ row: KernelRow, _ verifyCase: VerifyCase) {
         print(
             """
-            FAILED  \(row.op)  \(row.isa)  case \(number) of seed \(seed)
+            FAILED  \(verifyCase.kind)  \(row.isa)  case \(number) of seed \(seed)
             \(verifyCase)
             \(fault)
-            to reproduce: halftone verify --seed \(seed) --case \(number) --op \(row.op) --isa \(row.isa)
+            to reproduce: halftone verify --seed \(seed) --case \(number) --dtype \(verifyCase.kind) --isa \(row.isa)
             """)
     }
 }

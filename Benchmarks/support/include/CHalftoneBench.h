@@ -19,21 +19,26 @@ int htb_pin(void);
 /// Gives the calling thread back the CPUs it had before htb_pin.
 void htb_unpin(void);
 
-/// The vectors whose peak can be probed.
-typedef enum htb_vectors {
-    HTB_PORTABLE = 0,  // what the compiler makes of plain C: 128 bits
-    HTB_AVX2 = 1,      // 256 bits with FMA
-    HTB_AVX512 = 2     // 512 bits
-} htb_vectors;
+/// The units whose peak can be probed: what multiplies and adds, and how wide its vectors are.
+typedef enum htb_unit {
+    HTB_F32_PORTABLE = 0,  // what the compiler makes of plain C: 128 bits
+    HTB_F32_AVX2 = 1,      // 256 bits with FMA
+    HTB_F32_AVX512 = 2,    // 512 bits
+    HTB_BF16_AVX512 = 3,   // dot products of pairs of bfloat16
+    HTB_I8_AVX2 = 4,       // products of bytes in three instructions
+    HTB_I8_AVX_VNNI = 5,   // dot products of four bytes, 256 bits
+    HTB_I8_AVX512 = 6      // the same, 512 bits
+} htb_unit;
 
-/// The f32 multiply-adds that `threads` threads reach together, in operations (two a multiply-add) per second: the best
-/// of a few bursts. Each burst is about `seconds` long. The CPU must have the vectors.
-double htb_peak(htb_vectors vectors, int threads, double seconds);
+/// The multiply-adds that `threads` threads reach together, in operations (two a multiply-add) per second: the best of
+/// a few bursts. Each burst is about `seconds` long. The CPU must have the unit.
+double htb_peak(htb_unit unit, int threads, double seconds);
 
 /// The clock in Hz as a chain of dependent additions shows it, one a cycle.
 double htb_clock(void);
 
-/// Reads all of `memory` once. Returns a sum of what is there, so that the reads are not optimised away.
+/// Reads all of `memory` once, with the widest loads that there are. Returns a sum of what is there, so that the reads
+/// are not optimised away.
 uint64_t htb_read(const void *memory, size_t bytes);
 
 /// One row of a product and what its error is measured against, in double precision:
