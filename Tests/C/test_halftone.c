@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library as a C program meets it: through the installed headers and nothing else. The expected values come from
 // plain loops in double precision. Runs everywhere, also under an emulator.
-#include <halftone.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
+
 static long passed, failed;
 static char subject[160];  // what is being checked, for the message of a failure
 
-#define CHECK(condition) check(condition, #condition, __LINE__)
-
-static void check(bool holds, const char *condition, int line) {
+void check(bool holds, const char *condition, int line) {
     if (holds)
         passed++;
     else if (failed++ < 20)
         printf("line %d: %s is false [%s]\n", line, condition, subject);
 }
 
-static void checking(const char *format, ...) {
+void checking(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(subject, sizeof subject, format, arguments);
@@ -30,13 +28,13 @@ static void checking(const char *format, ...) {
 
 // MARK: data
 
-static uint32_t next_random(void) {
+uint32_t next_random(void) {
     static uint64_t state = 1;
     state = state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(state >> 32);
 }
 
-static void *allocate(size_t bytes) {
+void *allocate(size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
     if (!memory) exit(2);
     return memory;
@@ -147,14 +145,12 @@ static const shape shapes[] = {{1, 1, 1},     {1, 16, 64},   {3, 5, 7},    {7, 3
                                {33, 20, 257}, {65, 50, 300}, {130, 35, 96}};
 static const pattern patterns[] = {{1, 2},  {2, 4}, {1, 4}, {4, 8}, {2, 8}, {1, 8},  {1, 16},
                                    {2, 16}, {3, 4}, {4, 4}, {5, 7}, {1, 1}, {3, 32}, {17, 64}};
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-// Every row of the dispatch table that runs here.
-static size_t runnable(ht_isa *list, size_t capacity) {
+size_t runnable(const char *op, ht_isa *list, size_t capacity) {
     ht_kernel_info rows[64];
     size_t count = ht_kernels(rows, COUNT(rows)), found = 0;
     for (size_t i = 0; i < count && i < COUNT(rows) && found < capacity; i++)
-        if (!strcmp(rows[i].op, "nm_gemm_f32") && rows[i].runs) list[found++] = (ht_isa)ht_isa_named(rows[i].isa);
+        if (!strcmp(rows[i].op, op) && rows[i].runs) list[found++] = (ht_isa)ht_isa_named(rows[i].isa);
     return found;
 }
 
@@ -211,7 +207,7 @@ static void check_product(const operands *a, product p, const ht_isa *rows, size
 
 static void test_way_through(void) {
     ht_isa rows[16];
-    size_t row_count = runnable(rows, COUNT(rows));
+    size_t row_count = runnable("nm_gemm_f32", rows, COUNT(rows));
     CHECK(row_count > 0 && rows[row_count - 1] == HT_ISA_REF);
     for (size_t i = 0; i < COUNT(shapes); i++)
         for (size_t j = 0; j < COUNT(patterns); j++) {
@@ -422,6 +418,7 @@ static void test_names(void) {
 int main(void) {
     test_names();
     test_way_through();
+    test_types();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();

@@ -313,11 +313,11 @@ import Testing
                 let product = Product(Product.Shape(t: 128, o: 4, k: 20_000, pattern: Pattern(n: 1, m: 16)), &g)
                 let run = Run(threads: 8)
                 try #require(product.failure(run) == nil)
-                product.y.copy(product.blank)
+                product.y.memory.copy(product.blank)
                 var limit = rlimit(rlim_cur: 0, rlim_max: 0)
                 try #require(setrlimit(.init(RLIMIT_AS.rawValue), &limit) == 0)
                 let status = product.runAgain(run)
-                let untouched = product.y.hasSameBytes(as: product.blank)
+                let untouched = product.y.memory.hasSameBytes(as: product.blank)
                 exit(status == HT_ERROR_MEMORY && untouched ? EXIT_SUCCESS : EXIT_FAILURE)
             }
         }

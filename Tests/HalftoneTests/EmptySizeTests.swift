@@ -50,7 +50,7 @@ import Testing
     /// Rows without columns are not walked, however many there are.
     @Test func rowsWithoutColumnsCostNothing() {
         let packed = Guarded<UInt8>(count: 1024, repeating: 0)
-        let rows = Int.max
+        let rows = Int.max / 16
         #expect(ht_nm_mask_f32(rows, 0, 2, 4, nil, 0, nil, 0, nil) == HT_OK)
         #expect(ht_nm_prune_f32(rows, 0, 2, 4, nil, 0, nil, 0, nil) == HT_OK)
         #expect(ht_nm_pack_f32(rows, 0, 2, 4, nil, 0, nil, 0, packed.start, packed.count, nil) == HT_OK)

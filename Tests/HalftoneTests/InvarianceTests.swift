@@ -52,7 +52,7 @@ import Testing
         var g = Generator(seed: 3)
         for product in products(pattern, &g) {
             for isa in Kernels.product {
-                product.y.copy(product.blank)
+                product.y.memory.copy(product.blank)
                 let (row, column) = (g.below(product.t + 1), 16 * g.below((product.o + 15) / 16))
                 for rows in [0..<row, row..<product.t] where !rows.isEmpty {
                     for columns in [0..<column, column..<product.o] where !columns.isEmpty {
@@ -72,7 +72,7 @@ import Testing
         for run in [Run(rows: 2..<2), Run(rows: 5..<5), Run(columns: 16..<16)] {
             let status = product.run(run)
             #expect(status == HT_OK)
-            #expect(product.y.hasSameBytes(as: product.blank))
+            #expect(product.y.memory.hasSameBytes(as: product.blank))
         }
     }
 

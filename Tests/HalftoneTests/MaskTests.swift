@@ -7,33 +7,40 @@ import Testing
     private final class Case {
         let o, k: Int
         let pattern: Pattern
-        let stride, prunedStride, maskStride: Int
-        let w: Guarded<Float>
+        let sharedRows: Int
+        let w: Matrix
         let mask: Guarded<UInt8>
-        let pruned: Guarded<Float>
+        let maskStride: Int
+        let pruned: Matrix
 
         static let canary: UInt8 = 0xb7
 
-        init(o: Int, k: Int, _ pattern: Pattern, _ data: Data, _ g: inout Generator) {
-            (self.o, self.k, self.pattern) = (o, k, pattern)
+        init(
+            o: Int, k: Int, _ pattern: Pattern, _ data: Data, number: Number = .f32, sharedRows: Int = 1,
+            _ g: inout Generator
+        ) {
+            (self.o, self.k, self.pattern, self.sharedRows) = (o, k, pattern, sharedRows)
             let rowBytes = (k + 7) / 8
-            stride = k + g.pick([0, 1, 7])
-            prunedStride = k + g.pick([0, 2, 16])
+            w = Matrix(o, k, number, gap: g.pick([0, 1, 7]), filler: 0xff)
+            pruned = Matrix(o, k, number, gap: g.pick([0, 2, 16]))
             maskStride = rowBytes + g.pick([0, 1, 5])
-            let empty = o == 0 || k == 0
-            w = Guarded(count: empty ? 0 : (o - 1) * stride + k, repeating: .nan)
-            mask = Guarded(count: empty ? 0 : (o - 1) * maskStride + rowBytes, repeating: Self.canary)
-            pruned = Guarded(count: empty ? 0 : (o - 1) * prunedStride + k, repeating: Product.canary)
-            for row in 0..<(empty ? 0 : o) { for c in 0..<k { w.start[row * stride + c] = data.value(&g) } }
-            w.seal()
+            mask = Guarded(count: o == 0 || k == 0 ? 0 : (o - 1) * maskStride + rowBytes, repeating: Self.canary)
+            for row in 0..<o { for c in 0..<k { w.set(row, c, bits: number.bits(number.random(data, &g))) } }
+            w.memory.seal()
+        }
+
+        var options: ht_options {
+            var options = ht_options()
+            options.shared_rows = CInt(sharedRows)
+            return options
         }
 
         func run(threads: CInt) -> [ht_status] {
-            var options = Run(threads: threads).options
+            var options = options
+            options.threads = threads
             return [
-                ht_nm_mask_f32(o, k, pattern.n, pattern.m, w.start, stride * 4, mask.start, maskStride, &options),
-                ht_nm_prune_f32(
-                    o, k, pattern.n, pattern.m, w.start, stride * 4, pruned.start, prunedStride * 4, &options),
+                Calls.mask(w, pattern, mask.start, maskStride, &options),
+                Calls.prune(w, pattern, into: pruned, &options),
             ]
         }
 
@@ -46,25 +53,33 @@ import Testing
             return bytes
         }
 
-        var expectedPruned: [UInt32] {
-            var bits = [UInt32](repeating: Product.canary.bitPattern, count: pruned.count)
+        /// What `pruned` has to be.
+        func expectedPruned() -> [UInt8] {
+            let expected = Matrix(o, k, w.number, gap: pruned.stride / w.number.size - k)
             for row in 0..<(k == 0 ? 0 : o) {
-                for c in 0..<k { bits[row * prunedStride + c] = 0 }
-                for c in kept(row) { bits[row * prunedStride + c] = w.start[row * stride + c].bitPattern }
+                for c in 0..<k { expected.set(row, c, bits: 0) }
+                for c in kept(row) { expected.set(row, c, bits: w.bits(row, c)) }
             }
-            return bits
+            return expected.memory.values
         }
 
         private func kept(_ row: Int) -> [Int] {
-            Reference.kept(w.start + row * stride, columns: k, n: pattern.n, m: pattern.m)
+            let first = row / sharedRows * sharedRows
+            let rows = (first..<min(o, first + sharedRows)).map { row in
+                (0..<k).map { w.number.value(w.bits(row, $0)) }
+            }
+            return Reference.kept(rows, n: pattern.n, m: pattern.m)
         }
+
+        var name: Comment { "\(w.number) \(pattern.testDescription):\(sharedRows) o \(o) k \(k)" }
     }
 
     private func check(_ c: Case, threads: CInt) {
         #expect(c.run(threads: threads) == [HT_OK, HT_OK])
-        #expect(c.mask.values == c.expectedMask, "\(c.pattern.testDescription) o \(c.o) k \(c.k)")
-        #expect(c.pruned.values.map(\.bitPattern) == c.expectedPruned, "\(c.pattern.testDescription) o \(c.o) k \(c.k)")
-        #expect(c.mask.slackIsIntact && c.pruned.slackIsIntact)
+        let (mask, pruned) = (c.mask.values == c.expectedMask, c.pruned.memory.values == c.expectedPruned())
+        #expect(mask, c.name)
+        #expect(pruned, c.name)
+        #expect(c.mask.slackIsIntact && c.pruned.memory.slackIsIntact)
     }
 
     @Test(arguments: Pattern.all) func keepsTheLargest(_ pattern: Pattern) {
@@ -82,6 +97,20 @@ import Testing
             let pattern = Pattern.random(&g)
             check(
                 Case(o: g.below(40), k: g.below(150), pattern, g.pick(Data.allCases), &g), threads: g.pick([1, 2, 5]))
+        }
+    }
+
+    /// Every type, every number of rows that share a pattern, sets that are cut short.
+    @Test(arguments: [Number.f32, .f16, .bf16, .i8], [1, 2, 4, 8])
+    func keepsTheLargestOfSharedRows(_ number: Number, _ sharedRows: Int) {
+        var g = Generator(seed: UInt64(sharedRows))
+        for data in Data.allCases {
+            for _ in 0..<15 {
+                let pattern = g.pick(Pattern.all)
+                let c = Case(
+                    o: g.below(40), k: g.below(150), pattern, data, number: number, sharedRows: sharedRows, &g)
+                check(c, threads: g.pick([1, 2, 5]))
+            }
         }
     }
 
@@ -107,26 +136,21 @@ import Testing
         }
     }
 
-    @Test func prunesInPlace() {
+    @Test(arguments: [Number.f32, .f16, .bf16, .i8]) func prunesInPlace(_ number: Number) {
         var g = Generator(seed: 2)
         for threads: CInt in [1, 2, 5] {
-            let c = Case(o: 50, k: 67, Pattern(n: 2, m: 8), .special, &g)
-            var options = Run(threads: threads).options
-            let w = Guarded<Float>(count: c.w.count, repeating: 0)
-            w.copy(c.w)
-            #expect(
-                ht_nm_prune_f32(50, 67, 2, 8, w.start, c.stride * 4, w.start, c.stride * 4, &options) == HT_OK)
-            #expect(
-                ht_nm_prune_f32(50, 67, 2, 8, c.w.start, c.stride * 4, c.pruned.start, c.prunedStride * 4, nil) == HT_OK
-            )
+            let c = Case(o: 50, k: 67, Pattern(n: 2, m: 8), .special, number: number, sharedRows: g.pick([1, 4]), &g)
+            let inPlace = Matrix(50, 67, number, gap: c.w.stride / number.size - 67)
+            inPlace.memory.copy(c.w.memory)
+            var options = c.options
+            options.threads = threads
+            #expect(Calls.prune(inPlace, c.pattern, into: inPlace, &options) == HT_OK)
+            #expect(c.run(threads: 1) == [HT_OK, HT_OK])
             for row in 0..<50 {
-                let same = (0..<67).allSatisfy { column in
-                    w.start[row * c.stride + column].bitPattern
-                        == c.pruned.start[row * c.prunedStride + column].bitPattern
-                }
+                let same = (0..<67).allSatisfy { inPlace.bits(row, $0) == c.pruned.bits(row, $0) }
                 #expect(same)
-                let gap = row < 49 ? 67..<c.stride : 0..<0
-                #expect(gap.allSatisfy { w.start[row * c.stride + $0].isNaN })
+                let gap = row < 49 ? 67 * number.size..<c.w.stride : 0..<0
+                #expect(gap.allSatisfy { inPlace.memory.start[row * c.w.stride + $0] == 0xff })
             }
         }
     }

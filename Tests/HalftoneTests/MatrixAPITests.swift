@@ -16,12 +16,10 @@ import Testing
     /// What the reference keeps of a matrix, +0 elsewhere.
     private func kept(_ w: [Float]) -> [Float] {
         var result = [Float](repeating: 0, count: w.count)
-        w.withUnsafeBufferPointer { w in
-            for row in 0..<Self.rows {
-                let from = row * Self.columns
-                for c in Reference.kept(w.baseAddress! + from, columns: Self.columns, n: pattern.n, m: pattern.m) {
-                    result[from + c] = w[from + c]
-                }
+        for row in 0..<Self.rows {
+            let from = row * Self.columns
+            for c in Reference.kept([Array(w[from..<from + Self.columns])], n: pattern.n, m: pattern.m) {
+                result[from + c] = w[from + c]
             }
         }
         return result
@@ -151,7 +149,7 @@ import Testing
     }
 
     @Test func emptyMatricesAreFine() throws {
-        for (rows, columns) in [(0, 0), (0, 5), (5, 0), (.max, 0)] {
+        for (rows, columns) in [(0, 0), (0, 5), (5, 0), (.max / 16, 0)] {
             let matrix = try NMMatrix(packing: [Float](), rows: rows, columns: columns, pattern: pattern)
             #expect(matrix.rows == rows && matrix.columns == columns)
             #expect(try matrix.unpacked().isEmpty)

@@ -5,30 +5,33 @@ import Testing
 @Suite struct PackTests {
     /// What unpacking gives: entries as they were, +0 elsewhere, and a gap that nobody touched.
     private func expectUnpacks(_ weights: Weights, _ packed: Guarded<UInt8>, gap: Int, threads: CInt) {
-        let (o, k, stride) = (weights.o, weights.k, weights.k + gap)
-        let dense = Guarded<Float>(count: o > 0 && k > 0 ? (o - 1) * stride + k : 0, repeating: Product.canary)
-        var expected = [UInt32](repeating: Product.canary.bitPattern, count: dense.count)
+        let (o, k, number) = (weights.o, weights.k, weights.number)
+        let dense = Matrix(o, k, number, gap: gap)
+        let expected = Matrix(o, k, number, gap: gap)
         for row in 0..<(k > 0 ? o : 0) {
-            for c in 0..<k { expected[row * stride + c] = 0 }
+            for c in 0..<k { expected.set(row, c, bits: 0) }
             for (column, weight) in zip(weights.entries[row].columns, weights.entries[row].weights) {
-                expected[row * stride + column] = weight.bitPattern
+                expected.set(row, column, bits: number.bits(weight))
             }
         }
         var options = Run(threads: threads).options
-        let status = ht_nm_unpack(o, k, packed.start, packed.count, dense.start, stride * 4, &options)
+        let status = ht_nm_unpack(o, k, packed.start, packed.count, dense.memory.start, dense.stride, &options)
         #expect(status == HT_OK)
-        #expect(dense.values.map(\.bitPattern) == expected, "\(weights.pattern.testDescription) o \(o) k \(k)")
-        #expect(dense.slackIsIntact)
+        let isSame = dense.memory.hasSameBytes(as: expected.memory)
+        #expect(isSame, "\(number) \(weights.pattern.testDescription):\(weights.sharedRows) o \(o) k \(k)")
+        #expect(dense.memory.slackIsIntact)
     }
 
     private func check(o: Int, k: Int, _ pattern: Pattern, _ g: inout Generator) {
         let weights = Weights(
-            o: o, k: k, pattern: pattern, data: g.pick(Data.allCases), gap: g.pick([0, 0, 3]), masked: g.coin(),
-            maskGap: g.pick([0, 0, 2]), &g)
+            o: o, k: k, pattern: pattern, number: g.pick([.f32, .f16, .bf16, .i8]), data: g.pick(Data.allCases),
+            gap: g.pick([0, 0, 3]), masked: g.coin(), maskGap: g.pick([0, 0, 2]), sharedRows: g.pick([1, 1, 2, 4, 8]),
+            &g)
         let packed = weights.packed(threads: g.pick([1, 2, 5]))
         var info = ht_nm_info()
         #expect(ht_nm_packed_info(packed.start, packed.count, &info) == HT_OK)
         #expect([info.o, info.k, info.n, info.m, info.bytes] == [o, k, pattern.n, pattern.m, packed.count])
+        #expect(info.dtype == weights.number.code && info.shared_rows == CInt(weights.sharedRows))
         #expect(ht_nm_packed_check(packed.start, packed.count) == HT_OK)
         expectUnpacks(weights, packed, gap: g.pick([0, 0, 5]), threads: g.pick([1, 2, 5]))
     }
@@ -48,9 +51,12 @@ import Testing
     @Test(arguments: Pattern.all) func writesTheSameBytesOnAnyNumberOfThreads(_ pattern: Pattern) {
         var g = Generator(seed: 2)
         for masked in [false, true] {
-            let weights = Weights(o: 83, k: 130, pattern: pattern, data: .plain, masked: masked, &g)
-            let one = weights.packed()
-            for threads: CInt in [0, 2, 5] { #expect(weights.packed(threads: threads).hasSameBytes(as: one)) }
+            for (number, shared) in [(Number.f32, 1), (.f16, 2), (.bf16, 4), (.i8, 8)] {
+                let weights = Weights(
+                    o: 83, k: 130, pattern: pattern, number: number, masked: masked, sharedRows: shared, &g)
+                let one = weights.packed()
+                for threads: CInt in [0, 2, 5] { #expect(weights.packed(threads: threads).hasSameBytes(as: one)) }
+            }
         }
     }
 

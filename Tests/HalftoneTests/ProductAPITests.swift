@@ -21,13 +21,12 @@ import Testing
         matrix = try NMMatrix(packing: w, rows: o, columns: k, pattern: pattern)
         let x = (0..<t * k).map { _ in Data.plain.value(&g) }
         let bias = (0..<o).map { _ in Data.plain.value(&g) }
-        expected = w.withUnsafeBufferPointer { w in
-            x.withUnsafeBufferPointer { x in
-                (0..<t * o).map { at in
-                    let (row, column) = (at / o, at % o)
-                    let entries = Reference.entries(w.baseAddress! + column * k, columns: k, n: 1, m: 4)!
-                    return Reference.result(entries, x.baseAddress! + row * k, bias: bias[column], relu: true)
-                }
+        expected = x.withUnsafeBufferPointer { x in
+            (0..<t * o).map { at in
+                let (row, column) = (at / o, at % o)
+                let line = Array(w[column * k..<(column + 1) * k])
+                let entries = Reference.entries([line], own: [line.map { $0 != 0 }], masked: false, n: 1, m: 4)!
+                return max(0, Reference.sum(entries[0], x.baseAddress! + row * k) + bias[column])
             }
         }
         (self.x, self.bias, biasAndReLU) = (x, bias, Epilogue(bias: bias, activation: .relu))

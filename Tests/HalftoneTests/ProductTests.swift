@@ -46,10 +46,13 @@ import Testing
         var worst = 0.0
         for row in 0..<p.t {
             for column in 0..<p.o {
-                let (exact, bound) = Reference.exact(
-                    p.weights.entries[column], p.x.start + row * p.xStride, bias: p.bias?.start[column] ?? 0,
-                    relu: p.relu)
-                worst = max(worst, abs(Double(p.y.start[row * p.yStride + column]) - exact) / bound)
+                let (sum, bound) = p.xValues.withUnsafeBufferPointer { x in
+                    Reference.exact(
+                        p.weights.entries[column], x.baseAddress! + row * p.k,
+                        bias: p.epilogue.bias?.start[column] ?? 0)
+                }
+                let exact = p.shape.relu ? max(0, sum) : sum
+                worst = max(worst, abs(Double(Float(bitPattern: p.y.bits(row, column))) - exact) / bound)
             }
         }
         return worst

@@ -13,7 +13,8 @@ OK, NULL, PATTERN, STRIDE, NOT_SPARSE, BUFFER_SIZE, WINDOW, TRUNCATED, FOREIGN, 
 TUNING = 19  # the last
 RELU = 1
 REF = 1
-F32 = 1
+F32, F16, I8, I32 = 1, 2, 4, 6
+FEATURES = 1
 
 size_t, pointer = ctypes.c_size_t, ctypes.c_void_p
 
@@ -47,15 +48,30 @@ class Epilogue(ctypes.Structure):
     ]
 
 
+class Quantization(ctypes.Structure):
+    _fields_ = [
+        ("x_zero", ctypes.c_int32),
+        ("scale", pointer),
+        ("y_scale", ctypes.c_float),
+        ("y_zero", ctypes.c_int32),
+        ("multiplier", pointer),
+        ("shift", pointer),
+        ("offset", pointer),
+        ("half_away", ctypes.c_int),
+    ]
+
+
 library = ctypes.CDLL(os.environ["HALFTONE_LIBRARY"])
 library.ht_status_text.restype = ctypes.c_char_p
 library.ht_status_text.argtypes = [ctypes.c_int]
 library.ht_nm_mask_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 2 + [pointer]
 library.ht_nm_prune_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 2 + [pointer]
 library.ht_nm_packed_size.argtypes = [size_t] * 4 + [ctypes.c_int, pointer, pointer]
-library.ht_nm_pack_f32.argtypes = [size_t] * 4 + [pointer, size_t] * 3 + [pointer]
+for pack in library.ht_nm_pack_f32, library.ht_nm_pack_f16, library.ht_nm_pack_i8:
+    pack.argtypes = [size_t] * 4 + [pointer, size_t] * 3 + [pointer]
 library.ht_nm_unpack.argtypes = [size_t] * 2 + [pointer, size_t] * 2 + [pointer]
-library.ht_nm_gemm_f32.argtypes = [size_t] * 3 + [pointer, size_t] * 2 + [pointer] + [pointer, size_t] + [pointer]
+for gemm in library.ht_nm_gemm_f32, library.ht_nm_gemm_u8:
+    gemm.argtypes = [size_t] * 3 + [pointer, size_t] * 2 + [pointer] + [pointer, size_t] + [pointer]
 
 
 def address(array):
@@ -166,6 +182,83 @@ class Product(unittest.TestCase):
             check(weights.times(x, y, options=options))
             results.append(y.tobytes())
         self.assertEqual(len(set(results)), 1)
+
+
+def packed_with(pack, dtype, w, n, m, shared_rows=0):
+    """Weights that obey the pattern, packed."""
+    options, size = Options(shared_rows=shared_rows), size_t()
+    check(library.ht_nm_packed_size(*w.shape, n, m, dtype, ctypes.byref(options), ctypes.byref(size)))
+    packed = aligned(size.value)
+    arguments = address(w), w.strides[0], None, 0, address(packed), packed.nbytes, ctypes.byref(options)
+    check(pack(*w.shape, n, m, *arguments))
+    return packed
+
+
+class Types(unittest.TestCase):
+    def setUp(self):
+        self.random = numpy.random.default_rng(2)
+
+    def test_half_precision_weights_are_widened_exactly(self):
+        w, _ = pruned_by_numpy(self.random.standard_normal((33, 100), dtype=numpy.float32), 2, 4)
+        half = w.astype(numpy.float16)
+        x = self.random.standard_normal((9, 100), dtype=numpy.float32)
+        results = []
+        for pack, dtype, weights in [
+            (library.ht_nm_pack_f16, F16, half),
+            (library.ht_nm_pack_f32, F32, half.astype(numpy.float32)),
+        ]:
+            packed = packed_with(pack, dtype, weights, 2, 4)
+            y = numpy.full((9, 33), numpy.nan, numpy.float32)
+            sizes = 9, 33, 100
+            check(library.ht_nm_gemm_f32(*sizes, address(x), 0, address(packed), packed.nbytes, None, address(y), 0, None))
+            results.append(y)
+        numpy.testing.assert_array_equal(*results)
+
+    def test_bytes(self):
+        dense = self.random.integers(-128, 128, (40, 90)).astype(numpy.float32)
+        w = pruned_by_numpy(dense, 2, 4)[0].astype(numpy.int8)
+        x = self.random.integers(0, 256, (7, 90)).astype(numpy.uint8)
+        exact = (x.astype(numpy.int64) - 100) @ w.astype(numpy.int64).T
+        packed = packed_with(library.ht_nm_pack_i8, I8, w, 2, 4)
+        call = 7, 40, 90, address(x), 0, address(packed), packed.nbytes
+
+        quantization = Quantization(x_zero=100)
+        epilogue = Epilogue(output=I32, quantization=ctypes.addressof(quantization))
+        y = numpy.zeros((7, 40), numpy.int32)
+        check(library.ht_nm_gemm_u8(*call, ctypes.byref(epilogue), address(y), 0, None))
+        numpy.testing.assert_array_equal(y, exact)
+
+        # The dyadic form rounds down after half a unit was added.
+        multiplier = self.random.integers(0, 2**20, 40).astype(numpy.int32)
+        shift = numpy.full(40, 28, numpy.uint8)
+        quantization.multiplier, quantization.shift = address(multiplier), address(shift)
+        quantization.half_away, quantization.y_zero = 1, -5
+        epilogue.output = I8
+        bytes_ = numpy.zeros((7, 40), numpy.int8)
+        check(library.ht_nm_gemm_u8(*call, ctypes.byref(epilogue), address(bytes_), 0, None))
+        expected = ((exact * multiplier + 2**27) >> 28) - 5
+        numpy.testing.assert_array_equal(bytes_, numpy.clip(expected, -128, 127))
+
+    def test_feature_major_is_the_transpose(self):
+        weights = Weights(self.random.standard_normal((20, 64), dtype=numpy.float32), 1, 4)
+        x = self.random.standard_normal((6, 64), dtype=numpy.float32)
+        y, turned = numpy.zeros((6, 20), numpy.float32), numpy.zeros((20, 6), numpy.float32)
+        check(weights.times(x, y))
+        options = Options(x_order=FEATURES, y_order=FEATURES)
+        columns = numpy.ascontiguousarray(x.T)
+        check(weights.times(columns, turned, options=options, t=6))
+        numpy.testing.assert_array_equal(turned.T, y)
+
+    def test_shared_patterns(self):
+        w = self.random.standard_normal((12, 40), dtype=numpy.float32)
+        options = Options(shared_rows=4)
+        pruned = numpy.zeros_like(w)
+        sizes = 12, 40, 2, 4
+        check(library.ht_nm_prune_f32(*sizes, address(w), 0, address(pruned), 0, ctypes.byref(options)))
+        sums = abs(w.astype(numpy.float64)).reshape(3, 4, 40).sum(axis=1)
+        _, kept = pruned_by_numpy(sums, 2, 4)
+        numpy.testing.assert_array_equal(pruned, numpy.where(kept.repeat(4, axis=0), w, 0))
+        packed_with(library.ht_nm_pack_f32, F32, pruned, 2, 4, shared_rows=4)
 
 
 class Errors(unittest.TestCase):

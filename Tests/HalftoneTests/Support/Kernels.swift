@@ -8,8 +8,14 @@ enum Kernels {
             .map { ht_isa(rawValue: .init(ht_isa_named($0.isa))) }
     }
 
-    /// Those of the product that this machine runs.
+    /// Those of the f32 product that this machine runs.
     static let product = isas(of: "nm_gemm_f32")
+
+    private static let running = Dictionary(
+        uniqueKeysWithValues: Set(Types.all.map(\.op)).map { ($0, isas(of: $0)) })
+
+    /// Those of a product of these types that this machine runs.
+    static func product(of types: Types) -> [ht_isa] { running[types.op]! }
 }
 
 /// How a test asks for a call.

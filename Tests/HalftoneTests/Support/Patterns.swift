@@ -13,7 +13,9 @@ struct Pattern: CustomTestStringConvertible, Sendable {
     static let all =
         withKernels
         + make(
-            (1, 1), (3, 4), (4, 4), (3, 7), (5, 16), (8, 16), (7, 32), (16, 32), (1, 64), (63, 64), (64, 64))
+            (1, 1), (3, 4), (4, 4), (3, 7), (3, 8), (5, 8), (4, 16), (5, 16), (8, 16), (7, 32), (16, 32), (1, 64),
+            (63, 64),
+            (64, 64))
 
     private static func make(_ patterns: (Int, Int)...) -> [Pattern] { patterns.map { Pattern(n: $0.0, m: $0.1) } }
 

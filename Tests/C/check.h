@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the C test share.
+#ifndef TESTS_C_CHECK_H
+#define TESTS_C_CHECK_H
+
+#include <halftone.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHECK(condition) check(condition, #condition, __LINE__)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+void check(bool holds, const char *condition, int line);
+
+/// Says what is being checked, for the message of a failure.
+void checking(const char *format, ...);
+
+uint32_t next_random(void);
+
+/// Ends the test where there is no memory.
+void *allocate(size_t bytes);
+
+/// Every row of an op's dispatch table that runs here; the reference is the last.
+size_t runnable(const char *op, ht_isa *list, size_t capacity);
+
+/// Products of every type of weights, inputs and results.
+void test_types(void);
+
+#endif

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of 16 and 8 bits, their epilogues, feature-major operands and patterns that rows share. The expected values
+// come from plain loops over the unpacked weights: the chain of fused multiply-adds, or exact integers.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+typedef struct types {
+    const char *op;
+    ht_dtype w, x, y;
+} types;
+
+static const types all_types[] = {{"nm_gemm_f32", HT_DTYPE_F32, HT_DTYPE_F32, HT_DTYPE_F32},
+                                  {"nm_gemm_f32", HT_DTYPE_F16, HT_DTYPE_F32, HT_DTYPE_F32},
+                                  {"nm_gemm_f32", HT_DTYPE_BF16, HT_DTYPE_F32, HT_DTYPE_F32},
+                                  {"nm_gemm_bf16", HT_DTYPE_BF16, HT_DTYPE_BF16, HT_DTYPE_F32},
+                                  {"nm_gemm_bf16", HT_DTYPE_BF16, HT_DTYPE_BF16, HT_DTYPE_BF16},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_U8, HT_DTYPE_I32},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_U8, HT_DTYPE_U8},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_I32},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_F32},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_BF16},
+                                  {"nm_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_I8}};
+
+// MARK: numbers
+
+static float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// A float whose lower half is zero.
+static uint16_t upper_half(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+// The nearest bfloat16, ties to even; v is finite.
+static float rounded_to_bf16(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return float_of((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+}
+
+// A multiple of 1/64 below 2, exact in every type of floats: here as the bits of a binary16.
+static float of_binary16(uint16_t bits) {
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float size = exponent ? ldexpf((float)(1024 + fraction), exponent - 25) : ldexpf((float)fraction, -24);
+    return bits & 0x8000 ? -size : size;
+}
+
+static float value_at(const void *data, ht_dtype type, size_t i) {
+    switch (type) {
+    case HT_DTYPE_F16: return of_binary16(((const uint16_t *)data)[i]);
+    case HT_DTYPE_BF16: return float_of((uint32_t)((const uint16_t *)data)[i] << 16);
+    case HT_DTYPE_I8: return ((const int8_t *)data)[i];
+    case HT_DTYPE_U8: return ((const uint8_t *)data)[i];
+    default: return ((const float *)data)[i];
+    }
+}
+
+static void set_random(void *data, ht_dtype type, size_t i) {
+    uint32_t random = next_random();
+    float value = (float)((int)(random >> 8 & 255) - 128) / 64;
+    switch (type) {
+    case HT_DTYPE_F16: ((uint16_t *)data)[i] = (uint16_t)((random & 0x83ff) | (12 + (random >> 16 & 3)) << 10); break;
+    case HT_DTYPE_BF16: ((uint16_t *)data)[i] = upper_half(value); break;
+    case HT_DTYPE_I8:
+    case HT_DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)random; break;
+    default: ((float *)data)[i] = value + (float)(random & 255) * 0x1p-20f; break;
+    }
+}
+
+// MARK: weights of any type
+
+static ht_status prune(types a, size_t o, size_t k, size_t n, size_t m, void *w, const ht_options *options) {
+    switch (a.w) {
+    case HT_DTYPE_F16: return ht_nm_prune_f16(o, k, n, m, w, 0, w, 0, options);
+    case HT_DTYPE_BF16: return ht_nm_prune_bf16(o, k, n, m, w, 0, w, 0, options);
+    case HT_DTYPE_I8: return ht_nm_prune_i8(o, k, n, m, w, 0, w, 0, options);
+    default: return ht_nm_prune_f32(o, k, n, m, w, 0, w, 0, options);
+    }
+}
+
+static ht_status pack(types a, size_t o, size_t k, size_t n, size_t m, const void *w, void *packed, size_t size,
+                      const ht_options *options) {
+    switch (a.w) {
+    case HT_DTYPE_F16: return ht_nm_pack_f16(o, k, n, m, w, 0, NULL, 0, packed, size, options);
+    case HT_DTYPE_BF16: return ht_nm_pack_bf16(o, k, n, m, w, 0, NULL, 0, packed, size, options);
+    case HT_DTYPE_I8: return ht_nm_pack_i8(o, k, n, m, w, 0, NULL, 0, packed, size, options);
+    default: return ht_nm_pack_f32(o, k, n, m, w, 0, NULL, 0, packed, size, options);
+    }
+}
+
+// MARK: a product
+
+typedef struct product {
+    types types;
+    size_t t, o, k, n, m;
+    void *w, *x, *residual, *y, *packed;
+    size_t packed_size, y_bytes;
+    ht_epilogue epilogue;
+    ht_quantization quantization;
+    ht_options options;
+} product;
+
+static ht_status run(const product *p) {
+    ht_epilogue epilogue = p->epilogue;
+    if (p->types.w == HT_DTYPE_I8) epilogue.quantization = &p->quantization;
+    switch (p->types.x) {
+    case HT_DTYPE_BF16:
+        return ht_nm_gemm_bf16(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+    case HT_DTYPE_U8:
+        return ht_nm_gemm_u8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+    case HT_DTYPE_I8:
+        return ht_nm_gemm_i8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+    default:
+        return ht_nm_gemm_f32(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+    }
+}
+
+static product make_product(types types, size_t t, size_t o, size_t k, size_t n, size_t m, int shared_rows) {
+    product p = {.types = types, .t = t, .o = o, .k = k, .n = n, .m = m};
+    p.w = allocate(o * k * ht_dtype_size(types.w));
+    p.x = allocate(t * k * ht_dtype_size(types.x));
+    p.y_bytes = t * o * ht_dtype_size(types.y);
+    p.y = allocate(p.y_bytes);
+    p.residual = allocate(t * o * sizeof(float));
+    for (size_t i = 0; i < o * k; i++) set_random(p.w, types.w, i);
+    for (size_t i = 0; i < t * k; i++) set_random(p.x, types.x, i);
+    for (size_t i = 0; i < t * o; i++)
+        set_random(p.residual, types.y == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32, i);
+    ht_options options = {.shared_rows = shared_rows};
+    CHECK(prune(types, o, k, n, m, p.w, &options) == HT_OK);
+    CHECK(ht_nm_packed_size(o, k, n, m, types.w, &options, &p.packed_size) == HT_OK);
+    p.packed = ht_allocate(p.packed_size);
+    CHECK(p.packed && pack(types, o, k, n, m, p.w, p.packed, p.packed_size, &options) == HT_OK);
+    p.epilogue.output = types.y;
+    return p;
+}
+
+static void free_product(product *p) {
+    free(p->w), free(p->x), free(p->residual), free(p->y);
+    ht_free(p->packed);
+}
+
+// Of X, Y and the residual: element (row, column) of rows x columns.
+static size_t place(ht_order order, size_t rows, size_t columns, size_t row, size_t column) {
+    return order == HT_ORDER_ROWS ? row * columns + column : column * rows + row;
+}
+
+static float x_at(const product *p, size_t row, size_t column) {
+    return value_at(p->x, p->types.x, place(p->options.x_order, p->t, p->k, row, column));
+}
+
+// MARK: the expected results
+
+// Subnormal numbers count as zeros in bfloat16 products; these data have none, and no sum comes near.
+static float chain(const product *p, size_t row, size_t column) {
+    float sum = 0;
+    for (size_t c = 0; c < p->k; c++) {
+        float w = value_at(p->w, p->types.w, column * p->k + c);
+        if (w != 0) sum = fmaf(w, x_at(p, row, c), sum);
+    }
+    return sum;
+}
+
+static int32_t integer_sum(const product *p, size_t row, size_t column) {
+    int64_t sum = 0;
+    for (size_t c = 0; c < p->k; c++)
+        sum += (int64_t)value_at(p->w, HT_DTYPE_I8, column * p->k + c) *
+               ((int64_t)x_at(p, row, c) - p->quantization.x_zero);
+    return (int32_t)sum;
+}
+
+static float activated(const ht_epilogue *e, float v) {
+    if (e->activation == HT_ACTIVATION_RELU) return v < 0 ? 0 : v;
+    if (e->activation == HT_ACTIVATION_CLAMP) return v < e->low ? e->low : v > e->high ? e->high : v;
+    return v;
+}
+
+static float real_result(const product *p, size_t row, size_t column) {
+    const ht_epilogue *e = &p->epilogue;
+    float bias = e->bias ? e->bias[column] : 0, v;
+    if (p->types.w == HT_DTYPE_I8) {
+        float scale = p->quantization.scale ? p->quantization.scale[column] : 1;
+        v = fmaf((float)integer_sum(p, row, column), scale, bias);
+    } else {
+        v = chain(p, row, column) + bias;
+    }
+    if (e->residual)
+        v += value_at(e->residual, p->types.y == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32,
+                      place(p->options.y_order, p->t, p->o, row, column));
+    return activated(e, v);
+}
+
+// Of the dyadic form, from the definition: the nearest integer to a quotient, found from below.
+static int64_t dyadic(const ht_quantization *q, int64_t sum, size_t column) {
+    int64_t product = (sum + (q->offset ? q->offset[column] : 0)) * q->multiplier[column];
+    int64_t unit = (int64_t)1 << q->shift[column], below = product / unit;
+    while (below * unit > product) below--;
+    int64_t twice = 2 * (product - below * unit);
+    return twice > unit || (twice == unit && (q->half_away || below % 2 != 0)) ? below + 1 : below;
+}
+
+static bool is_expected(const product *p, size_t row, size_t column) {
+    const ht_quantization *q = &p->quantization;
+    size_t i = place(p->options.y_order, p->t, p->o, row, column);
+    if (p->types.y == HT_DTYPE_I32) return ((const int32_t *)p->y)[i] == integer_sum(p, row, column);
+    if (p->types.y == HT_DTYPE_F32) return ((const float *)p->y)[i] == real_result(p, row, column);
+    if (p->types.y == HT_DTYPE_BF16)
+        return value_at(p->y, HT_DTYPE_BF16, i) == rounded_to_bf16(real_result(p, row, column));
+    int64_t v;
+    if (q->multiplier) {
+        v = dyadic(q, integer_sum(p, row, column), column);
+        if (p->epilogue.activation == HT_ACTIVATION_RELU && v < 0) v = 0;
+    } else {
+        v = (int64_t)rintf(real_result(p, row, column) / (q->y_scale != 0 ? q->y_scale : 1));
+    }
+    int64_t least = p->types.y == HT_DTYPE_U8 ? 0 : -128;
+    v += q->y_zero;
+    v = v < least ? least : v > least + 255 ? least + 255 : v;
+    return value_at(p->y, p->types.y, i) == (float)v;
+}
+
+static void expect_everywhere(product *p) {
+    ht_isa rows[16];
+    size_t row_count = runnable(p->types.op, rows, COUNT(rows));
+    CHECK(row_count > 0 && rows[row_count - 1] == HT_ISA_REF);
+    for (size_t i = 0; i < row_count; i++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            checking("%s %d %d: %zux%zux%zu %zu:%zu %s, %d threads, orders %d %d, activation %d", p->types.op,
+                     (int)p->types.w, (int)p->types.y, p->t, p->o, p->k, p->n, p->m, ht_isa_name(rows[i]), threads,
+                     (int)p->options.x_order, (int)p->options.y_order, (int)p->epilogue.activation);
+            p->options.isa = rows[i];
+            p->options.threads = threads;
+            memset(p->y, 0x5a, p->y_bytes);
+            CHECK(run(p) == HT_OK);
+            bool same = true;
+            for (size_t at = 0; at < p->t * p->o; at++) same &= is_expected(p, at / p->o, at % p->o);
+            CHECK(same);
+        }
+}
+
+// MARK: tests
+
+enum { most_outputs = 64 };
+
+static void test_epilogues(product *p) {
+    static float bias[most_outputs], scale[most_outputs];
+    static int32_t multiplier[most_outputs], offset[most_outputs];
+    static uint8_t shift[most_outputs];
+    for (size_t i = 0; i < most_outputs; i++) {
+        bias[i] = (float)(int)(next_random() % 33) - 16;
+        scale[i] = (float)(next_random() % 100) * 0x1p-13f;
+        multiplier[i] = (int32_t)(next_random() >> (1 + next_random() % 20));
+        shift[i] = (uint8_t)(20 + next_random() % 20);
+        offset[i] = (int32_t)(next_random() % 2001) - 1000;
+    }
+    bool is_byte = p->types.y == HT_DTYPE_U8 || p->types.y == HT_DTYPE_I8;
+    p->quantization.x_zero = p->types.x == HT_DTYPE_U8 ? 131 : p->types.x == HT_DTYPE_I8 ? -7 : 0;
+    if (p->types.y == HT_DTYPE_I32) {
+        expect_everywhere(p);
+        return;
+    }
+    if (p->types.w == HT_DTYPE_I8) p->quantization.scale = scale;
+    if (is_byte) p->quantization.y_scale = 0.37f, p->quantization.y_zero = p->types.y == HT_DTYPE_U8 ? 128 : -3;
+    p->epilogue = (ht_epilogue){.output = p->types.y, .bias = bias, .activation = HT_ACTIVATION_RELU};
+    expect_everywhere(p);
+    p->epilogue.activation = HT_ACTIVATION_CLAMP, p->epilogue.low = -1.5f, p->epilogue.high = 7;
+    p->epilogue.residual = p->residual;
+    expect_everywhere(p);
+    if (!is_byte) return;
+    p->epilogue = (ht_epilogue){.output = p->types.y, .activation = HT_ACTIVATION_RELU};
+    p->quantization.scale = NULL;
+    p->quantization.multiplier = multiplier, p->quantization.shift = shift;
+    expect_everywhere(p);
+    p->epilogue.activation = HT_ACTIVATION_NONE;
+    p->quantization.offset = offset, p->quantization.half_away = 1;
+    expect_everywhere(p);
+}
+
+static void test_product_of(types types) {
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 37, 130}, {3, 20, 64}, {9, 33, 260}, {33, 18, 100}, {66, 35, 19}};
+    static const size_t patterns[][2] = {{2, 4},  {1, 4}, {4, 8}, {1, 8}, {1, 16},
+                                         {8, 16}, {3, 7}, {4, 4}, {1, 1}, {5, 64}};
+    static const int shared[] = {1, 2, 4, 8};
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t j = 0; j < COUNT(patterns); j++) {
+            const size_t *s = shapes[i], *n = patterns[j];
+            product p = make_product(types, s[0], s[1], s[2], n[0], n[1], shared[(i + j) % 4]);
+            CHECK(ht_nm_packed_check(p.packed, p.packed_size) == HT_OK);
+            expect_everywhere(&p);
+            p.options.x_order = j % 2 ? HT_ORDER_FEATURES : HT_ORDER_ROWS;
+            p.options.y_order = i % 2 ? HT_ORDER_FEATURES : HT_ORDER_ROWS;
+            test_epilogues(&p);
+            free_product(&p);
+        }
+}
+
+// The bits of GELU are the library's own; they are near the definition, and the same in every row of the table.
+static void test_gelu(void) {
+    product p = make_product(all_types[0], 17, 50, 90, 2, 4, 1);
+    float *reference = allocate(p.y_bytes);
+    ht_isa rows[16];
+    size_t row_count = runnable(p.types.op, rows, COUNT(rows));
+    p.epilogue.activation = HT_ACTIVATION_GELU;
+    for (size_t i = row_count; i-- > 0;) {
+        checking("gelu %s", ht_isa_name(rows[i]));
+        p.options.isa = rows[i];
+        CHECK(run(&p) == HT_OK);
+        if (i + 1 == row_count) memcpy(reference, p.y, p.y_bytes);
+        CHECK(!memcmp(reference, p.y, p.y_bytes));
+    }
+    bool near = true;
+    for (size_t i = 0; i < p.t * p.o; i++) {
+        double v = (double)chain(&p, i / p.o, i % p.o), exact = v * 0.5 * erfc(-v * sqrt(0.5));
+        near &= fabs((double)reference[i] - exact) <= 4 * 0x1p-23 * fabs(exact) + 0x1p-147;
+    }
+    CHECK(near);
+    free(reference);
+    free_product(&p);
+}
+
+static void test_type_errors(void) {
+    product f32 = make_product(all_types[0], 2, 16, 32, 2, 4, 1),
+            bytes = make_product(all_types[5], 2, 16, 32, 2, 4, 1);
+    checking("errors of types");
+    size_t size;
+    CHECK(ht_nm_packed_size(1, 1, 1, 1, HT_DTYPE_U8, NULL, &size) == HT_ERROR_BLOB_DTYPE);
+    CHECK(ht_nm_packed_size(1, 1, 1, 1, HT_DTYPE_F32, &(ht_options){.shared_rows = 3}, &size) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_gemm_scratch_size(2, HT_DTYPE_BF16, f32.packed, f32.packed_size, NULL, &size) == HT_ERROR_BLOB_DTYPE);
+    CHECK(ht_nm_gemm_bf16(2, 16, 32, f32.x, 0, f32.packed, f32.packed_size, NULL, f32.y, 0, NULL) ==
+          HT_ERROR_BLOB_DTYPE);
+    CHECK(ht_nm_gemm_u8(2, 16, 32, f32.x, 0, f32.packed, f32.packed_size, NULL, f32.y, 0, NULL) == HT_ERROR_BLOB_DTYPE);
+    CHECK(ht_nm_gemm_f32(2, 16, 32, bytes.x, 0, bytes.packed, bytes.packed_size, NULL, bytes.y, 0, NULL) ==
+          HT_ERROR_BLOB_DTYPE);
+    f32.epilogue.output = HT_DTYPE_BF16;
+    CHECK(run(&f32) == HT_ERROR_EPILOGUE);
+    f32.epilogue = (ht_epilogue){.activation = HT_ACTIVATION_CLAMP, .low = 1, .high = -1};
+    CHECK(run(&f32) == HT_ERROR_EPILOGUE);
+    bytes.epilogue.activation = HT_ACTIVATION_RELU;  // of bare sums
+    CHECK(run(&bytes) == HT_ERROR_EPILOGUE);
+    ht_nm_info info;
+    CHECK(ht_nm_packed_info(bytes.packed, bytes.packed_size, &info) == HT_OK);
+    CHECK(info.dtype == HT_DTYPE_I8 && info.shared_rows == 1);
+    free_product(&f32), free_product(&bytes);
+}
+
+void test_types(void) {
+    for (size_t i = 0; i < COUNT(all_types); i++) test_product_of(all_types[i]);
+    test_gelu();
+    test_type_errors();
+}
