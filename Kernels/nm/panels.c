@@ -62,11 +62,12 @@ ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
 
 // The rows of X in work, widened.
 ht_status ht_nm_bf16_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
-    size_t wide_x, least;
+    size_t wide_x;
     ht_status status = ht_nm_panels_scratch(l, t, bytes);
     if (!status && (!ht_mul(l->columns, rows_in_work(l, t) * sizeof(float), &wide_x) || !ht_add(*bytes, wide_x, bytes)))
         status = HT_ERROR_OVERFLOW;
 #if defined(__x86_64__)
+    size_t least;
     if (!status) status = ht_nm_bf16_panels_scratch(l, t, &least);
     if (!status && *bytes < least) *bytes = least;
 #endif

@@ -121,7 +121,8 @@ HT_API ht_status ht_nm_gemm_f32(size_t t, size_t o, size_t k, const float *x, si
 /// The same product with X and W in bf16, sums and epilogue in f32. epilogue.output is F32 (the default) or BF16
 /// (rounded to nearest, ties to even).
 /// The chain is that of ht_nm_gemm_f32 in the arithmetic of the bfloat16 dot product instructions: rounded to nearest,
-/// subnormal operands and results count as zero. It has the same bits for any t, thread count, order, window and ISA.
+/// subnormal operands and results count as zero. It has the same bits for any t, thread count, order, window and ISA,
+/// but for sums that only rounding lifts to the least normal number, 2^-126: they are zero on AArch64.
 HT_API ht_status ht_nm_gemm_bf16(size_t t, size_t o, size_t k, const uint16_t *x, size_t x_stride, const void *packed,
                                  size_t packed_size, const ht_epilogue *epilogue, void *y, size_t y_stride,
                                  const ht_options *options);
