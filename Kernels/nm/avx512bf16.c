@@ -25,8 +25,9 @@ enum { line_samples = 32, most_samples = 64 };
 // KB L1.
 enum { pair_columns = 128, pair_bytes = 128, pair_panel_bytes = 256 * pair_bytes };
 
-// Rows of X and columns of Y that are worked on at once, so that the sums stay in L2.
-enum { rows_at_once = 64, outputs_at_once = 768 };
+// Rows of X and columns of Y that are worked on at once, so that the sums stay in L2; more rows where the weights do
+// not, as they are read once for each.
+enum { most_rows = 128, large_weights = 4 << 20, outputs_at_once = 768 };
 
 // Up to so many rows of X strips are faster than panels, by index code.
 static const size_t strip_rows[HT_NM_CODES] = {12, 12, 8, 12, 8, 8, 12, 12};
@@ -262,7 +263,7 @@ typedef struct panel {
     size_t samples;  // its width
 } panel;
 
-enum { most_panels = rows_at_once / line_samples };
+enum { most_panels = most_rows / line_samples };
 
 // Some rows of X at a time.
 typedef struct job {
@@ -300,10 +301,14 @@ static size_t index_bytes(const ht_nm_layout *l) {
     return output_capacity() * ht_nm_units(l, ht_nm_block_slots(l, 0)) * l->field_bytes + HT_ALIGNMENT;
 }
 
-static size_t rows_in_work(size_t t) { return ht_round_up(ht_min(t, rows_at_once), most_samples); }
+static size_t rows_at_once(const ht_nm_layout *l) { return l->bytes > large_weights ? most_rows : most_rows / 2; }
+
+static size_t rows_in_work(const ht_nm_layout *l, size_t t) {
+    return ht_round_up(ht_min(t, rows_at_once(l)), most_samples);
+}
 
 ht_status ht_nm_bf16_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
-    size_t rows = rows_in_work(t), fixed;
+    size_t rows = rows_in_work(l, t), fixed;
     // Damaged indices reach as far as a block behind the last column.
     if (!ht_mul(padded_columns(l) + HT_NM_MAX_COLUMNS, rows * sizeof(uint16_t), bytes)) return HT_ERROR_OVERFLOW;
     fixed = output_capacity() * rows * sizeof(float) + pair_panel_bytes + ht_round_up(index_bytes(l), HT_ALIGNMENT);
@@ -514,15 +519,15 @@ void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {
-        rows = ht_min(rows_at_once, task->t_end - t);
+        rows = ht_min(rows_at_once(l), task->t_end - t);
         if (rows <= strip_rows[l->code] || l->blocks == 0) {
             run_few(task, t, rows);
             continue;
         }
         j.t = t;
         j.sums = task->scratch;
-        j.x = (uint16_t *)(j.sums + output_capacity() * rows_in_work(rows));
-        j.pairs = (char *)(j.x + (j.columns + HT_NM_MAX_COLUMNS) * rows_in_work(rows));
+        j.x = (uint16_t *)(j.sums + output_capacity() * rows_in_work(l, rows));
+        j.pairs = (char *)(j.x + (j.columns + HT_NM_MAX_COLUMNS) * rows_in_work(l, rows));
         j.indices = (uint8_t *)j.pairs + pair_panel_bytes;
         run_rows(&j, rows);
     }
