@@ -26,7 +26,7 @@ struct VerifyEpilogue: CustomStringConvertible {
         _ kind: ProductKind, _ output: ht_dtype, t: Int, o: Int, _ style: ValueStyle, _ random: inout SplitMix
     ) {
         let isByte = output == HT_DTYPE_U8 || output == HT_DTYPE_I8
-        if kind.isExact { quantization = Quantization(kind, isByte ? output : nil, o: o, &random) }
+        if kind.isExact { quantization = Quantization(kind, output, o: o, &random) }
         if output == HT_DTYPE_I32 { return }
         let isDyadic = quantization?.multiplier != nil
         let activations = [HT_ACTIVATION_NONE, HT_ACTIVATION_RELU, HT_ACTIVATION_CLAMP, HT_ACTIVATION_GELU]
@@ -78,13 +78,13 @@ struct VerifyEpilogue: CustomStringConvertible {
 }
 
 extension VerifyEpilogue.Quantization {
-    /// `byte` is the type of y where that has 8 bits.
-    fileprivate init(_ kind: ProductKind, _ byte: ht_dtype?, o: Int, _ random: inout SplitMix) {
+    fileprivate init(_ kind: ProductKind, _ output: ht_dtype, o: Int, _ random: inout SplitMix) {
         let isUnsigned = kind == .u8
         if random.chance(0.5) { xZero = Int32(random.int(isUnsigned ? 0...255 : -128...127)) }
-        if random.chance(0.5) { scale = (0..<o).map { _ in abs(random.value()) * 0.01 } }
-        guard let byte else { return }
-        if random.chance(0.5) { yZero = Int32(random.int(byte == HT_DTYPE_U8 ? 0...255 : -128...127)) }
+        // Bare sums have no scale.
+        if output != HT_DTYPE_I32, random.chance(0.5) { scale = (0..<o).map { _ in abs(random.value()) * 0.01 } }
+        guard output == HT_DTYPE_U8 || output == HT_DTYPE_I8 else { return }
+        if random.chance(0.5) { yZero = Int32(random.int(output == HT_DTYPE_U8 ? 0...255 : -128...127)) }
         yScale = random.pick([1, 0.5, 0.037, 20])
         guard random.chance(0.5) else { return }
         (scale, yScale) = (nil, 1)
