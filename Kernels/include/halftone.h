@@ -5,5 +5,6 @@
 
 #include "halftone/base.h"
 #include "halftone/nm.h"
+#include "halftone/plan.h"
 
 #endif

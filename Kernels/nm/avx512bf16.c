@@ -408,11 +408,15 @@ static void run_block(const job *j, size_t b, size_t o, size_t end) {
     }
 }
 
+static size_t panel_samples(const job *j, size_t remaining) {
+    return is_paired(j->l) || remaining <= line_samples ? line_samples : most_samples;
+}
+
 // Cuts `rows` rows of X into panels and packs them.
 static void pack_panels(job *j, size_t rows) {
     j->panel_count = 0;
     for (size_t row = 0; row < rows; row += j->panels[j->panel_count++].rows) {
-        size_t samples = is_paired(j->l) || rows - row <= line_samples ? line_samples : most_samples;
+        size_t samples = panel_samples(j, rows - row);
         j->panels[j->panel_count] = (panel){row, ht_min(rows - row, samples), samples};
         pack_x(j, &j->panels[j->panel_count]);
     }
@@ -515,9 +519,49 @@ static void run_few(const ht_nm_task *task, size_t t, size_t rows) {
     ht_nm_gemm_bf16_avx512(&few);
 }
 
+// What the loops below would do with some rows of X in work, so many times.
+static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t times) {
+    if (times == 0) return;
+    if (rows <= single_rows && has_row_kernel(j->task)) {
+        s->design = s->t == rows ? HT_NM_DESIGN_STRIPS : s->design;
+        s->strips.rows += rows;
+        s->strips.passes += rows;
+        s->reads += rows;
+        return;
+    }
+    if (rows <= strip_rows) {
+        ht_nm_schedule few = {.t = rows};
+        ht_nm_task task = *j->task;
+        task.schedule = &few;
+        ht_nm_gemm_bf16_avx512(&task);
+        s->design = s->t == rows ? few.design : s->design;
+        s->strips = few.strips;
+        s->panel = few.panel > s->panel ? few.panel : s->panel;
+        s->reads += few.reads;
+        s->prepared += few.prepared;
+        return;
+    }
+    for (size_t row = 0, samples; row < rows; row += samples) {
+        samples = panel_samples(j, rows - row);
+        s->panels.rows += samples * times;
+        s->panels.passes += times;
+        s->panel = samples > s->panel ? samples : s->panel;
+    }
+    s->reads += times;
+}
+
+static void schedule(const job *j, ht_nm_schedule *s) {
+    s->design = HT_NM_DESIGN_PANELS;
+    s->rows = rows_at_once;
+    s->columns = outputs_at_once;
+    schedule_rows(j, s, rows_at_once, s->t / rows_at_once);
+    schedule_rows(j, s, s->t % rows_at_once, s->t % rows_at_once != 0);
+}
+
 void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
+    if (task->schedule) schedule(&j, task->schedule);
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {
         rows = ht_min(rows_at_once(l), task->t_end - t);
         if (rows <= strip_rows[l->code] || l->blocks == 0) {

@@ -270,11 +270,48 @@ static void store_empty(const job *j) {
         }
 }
 
+// What the loops above would do with the rows of X in work, so many times.
+static void schedule_rows(const job *j, ht_nm_schedule *s, size_t times) {
+    size_t few;
+    s->reads += times;
+    if (direct_kernel(j, &few)) {
+        s->strips.rows += few * times;
+        s->strips.passes += times;
+        s->panel = few > s->panel ? few : s->panel;
+        return;
+    }
+    for (size_t row = 0; row < j->rows; row += next_tile(j, row).rows) {
+        size_t rows = next_tile(j, row).rows;
+        s->panels.rows += rows * times;
+        s->panels.passes += times;
+        s->panel = rows > s->panel ? rows : s->panel;
+    }
+    s->prepared += times;
+}
+
+static void schedule(job *j, ht_nm_schedule *s) {
+    size_t few;
+    j->b = choose_blocking(j->l, s->t);
+    j->rows = ht_min(j->b.rows, s->t);
+    s->design = direct_kernel(j, &few) ? HT_NM_DESIGN_STRIPS : HT_NM_DESIGN_TILES;
+    s->rows = j->b.rows;
+    s->columns = j->b.strips * HT_NM_STRIP;
+    if (s->t == 0) return;
+    j->rows = j->b.rows;
+    if (s->t >= j->rows) schedule_rows(j, s, s->t / j->b.rows);
+    j->rows = s->t % j->b.rows;
+    if (j->rows) schedule_rows(j, s, 1);
+}
+
 void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task) {
     job j = {.task = task,
              .vectors = vectors,
              .l = task->layout,
              .b = choose_blocking(task->layout, task->t_end - task->t_begin)};
+    if (task->schedule) {
+        schedule(&j, task->schedule);
+        return;
+    }
     j.x = task->scratch;
     j.picks = j.x + x_size(&j.b);
     j.sums = (int32_t *)(j.picks + picks_size(&j.b));

@@ -4,7 +4,25 @@
 #define HT_NM_KERNELS_H
 
 #include "core/isa.h"
+#include "halftone/plan.h"
 #include "layout.h"
+
+/// Rows of X that meet the weights in one design.
+typedef struct ht_nm_passes {
+    size_t rows;    // of X, idle lanes included
+    size_t passes;  // how often each weight is taken up for them
+} ht_nm_passes;
+
+/// How a kernel goes about t rows of Y. One that says nothing counts as the reference.
+typedef struct ht_nm_schedule {
+    size_t t;              // asked for
+    ht_nm_design design;   // of the first rows
+    size_t rows, columns;  // of Y worked on at a time
+    size_t panel;          // rows of X in the widest panel, or in the largest pass
+    ht_nm_passes panels, strips;
+    size_t reads;          // how often the weights are read from where they lie,
+    size_t prepared;       // and widened or their indices unpacked into scratch memory
+} ht_nm_schedule;
 
 /// One thread's share of a product, checked: rows t_begin ..< t_end and columns o_begin ..< o_end of Y.
 typedef struct ht_nm_task {
@@ -22,6 +40,7 @@ typedef struct ht_nm_task {
     size_t o_begin, o_end;      // o_begin is a multiple of 16
     ht_epilogue epilogue;       // its residual stride is filled in; output is y_dtype
     void *scratch;              // as much as the product's scratch function says, 64-byte aligned
+    ht_nm_schedule *schedule;  // null, or: there is no part of Y, say only how one of schedule->t rows would be done
 } ht_nm_task;
 
 typedef void ht_nm_gemm_kernel(const ht_nm_task *task);
@@ -32,5 +51,11 @@ ht_nm_gemm_kernel ht_nm_gemm_i8_neon, ht_nm_gemm_i8_neondot, ht_nm_gemm_i8_neoni
 extern const ht_entry ht_nm_gemm_f32_table[];
 extern const ht_entry ht_nm_gemm_bf16_table[];
 extern const ht_entry ht_nm_gemm_i8_table[];
+
+/// The kernel and the number of threads for X and W of these types. Errors: BLOB_DTYPE, THREADS, ISA.
+ht_status ht_nm_choose_kernel(ht_dtype x, ht_dtype w, const ht_options *options, const ht_entry **entry, int *threads);
+
+/// How Y is cut for so many threads.
+void ht_nm_choose_pieces(size_t rows, size_t columns, int threads, size_t *row_pieces, size_t *column_pieces);
 
 #endif

@@ -71,6 +71,11 @@ static ht_status check_options(const product *p, const ht_options *options, cons
     return ht_pick(p->table, options->isa, entry);
 }
 
+ht_status ht_nm_choose_kernel(ht_dtype x, ht_dtype w, const ht_options *options, const ht_entry **entry, int *threads) {
+    const product *p = product_of(x);
+    return p && contains(p->weights, w) ? check_options(p, options, entry, threads) : HT_ERROR_BLOB_DTYPE;
+}
+
 static ht_status check_weights(const product *p, const void *packed, size_t packed_size, ht_nm_layout *layout) {
     ht_status status = ht_nm_layout_open(packed, packed_size, layout);
     return status || contains(p->weights, layout->dtype) ? status : HT_ERROR_BLOB_DTYPE;
@@ -166,11 +171,11 @@ static void run_piece(void *context, size_t piece) {
 }
 
 // Rows first: each thread then packs only its own part of X. Columns when there are too few rows to keep all busy.
-static void choose_pieces(split *s, int threads) {
-    size_t rows = s->whole.t_end - s->whole.t_begin, columns = s->whole.o_end - s->whole.o_begin, n = (size_t)threads;
+void ht_nm_choose_pieces(size_t rows, size_t columns, int threads, size_t *row_pieces, size_t *column_pieces) {
+    size_t n = (size_t)threads;
     bool by_rows = rows >= n * HT_NM_PANEL_ROWS || rows >= columns;
-    s->row_pieces = by_rows ? ht_min(n, ht_ceil_div(rows, HT_NM_STRIP)) : 1;
-    s->column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_NM_STRIP));
+    *row_pieces = by_rows ? ht_min(n, ht_ceil_div(rows, HT_NM_STRIP)) : 1;
+    *column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_NM_STRIP));
 }
 
 ht_status ht_nm_gemm_scratch_size(size_t t, ht_dtype x, const void *packed, size_t packed_size,
@@ -187,7 +192,7 @@ ht_status ht_nm_gemm_scratch_size(size_t t, ht_dtype x, const void *packed, size
     if (!status) status = check_weights(p, packed, packed_size, &layout);
     if (!status) status = p->scratch(&layout, t, &each);
     if (status) return status;
-    // Y is cut along rows or along columns, see choose_pieces.
+    // Y is cut along rows or along columns, see ht_nm_choose_pieces.
     size_t rows = ht_ceil_div(t, HT_NM_STRIP), columns = ht_ceil_div(layout.rows, HT_NM_STRIP);
     size_t pieces = ht_min((size_t)threads, rows > columns ? rows : columns);
     return ht_mul(each, pieces, size) ? HT_OK : HT_ERROR_OVERFLOW;
@@ -196,7 +201,8 @@ ht_status ht_nm_gemm_scratch_size(size_t t, ht_dtype x, const void *packed, size
 static ht_status run(const product *p, const ht_nm_task *task, const ht_entry *entry, int threads,
                      const ht_options *options) {
     split s = {.whole = *task, .kernel = (ht_nm_gemm_kernel *)entry->kernel};
-    choose_pieces(&s, threads);
+    ht_nm_choose_pieces(task->t_end - task->t_begin, task->o_end - task->o_begin, threads, &s.row_pieces,
+                        &s.column_pieces);
     size_t pieces = s.row_pieces * s.column_pieces, bytes;
     ht_status status = p->scratch(task->layout, task->t_end - task->t_begin, &s.scratch_each);
     if (status) return status;

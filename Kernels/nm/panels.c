@@ -6,6 +6,7 @@
 #include "bf16.h"
 #include "core/floats.h"
 #include "core/flush.h"
+#include "core/machine.h"
 
 // What is worked on at once: rows of X and columns of Y, whose sums (245 to 524 KB) stay in L2.
 typedef struct blocking {
@@ -24,7 +25,7 @@ enum {
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
 // memory. In one pass a panel is packed just before it is used, into L1.
 static blocking choose_blocking(const ht_nm_layout *l) {
-    if (l->bytes > (size_t)24 << 20) return (blocking){most_rows, 240, false};
+    if ((double)l->bytes > ht_machine_resident(ht_this_machine())) return (blocking){most_rows, 240, false};
     if (l->rows <= one_pass_outputs) return (blocking){128, ht_round_up(l->rows, wide_strips), true};
     return (blocking){128, 480, false};
 }
@@ -347,9 +348,12 @@ static void store_strip(const job *j, const float *sums, size_t t, size_t rows, 
     j->vectors->store[HT_ORDER_FEATURES](turned, HT_NM_STRIP, rows, columns, &target);
 }
 
+// The kernels for so many rows, of those for 1, 2, 4 and 8.
+static size_t log2_of_pass(size_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0; }
+
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
 static void run_strip_pass(const job *j, size_t row, size_t rows) {
-    size_t log2_rows = rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0, pass_rows = (size_t)1 << log2_rows;
+    size_t log2_rows = log2_of_pass(rows), pass_rows = (size_t)1 << log2_rows;
     copy_rows(j, row, rows, pass_rows);
     size_t outputs = output_capacity(j->l) * HT_NM_STRIP / pass_rows / HT_NM_STRIP * HT_NM_STRIP;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
@@ -367,6 +371,8 @@ static void run_strips(job *j) {
 }
 
 // MARK: both
+
+static bool takes_strips(const job *j, size_t rows) { return rows <= j->vectors->strip_rows[j->code]; }
 
 // Without columns there is nothing to add up: Y is the epilogue of zero.
 static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
@@ -389,13 +395,41 @@ static size_t rows_at_once(const job *j, size_t remaining) {
     return few < rows && few <= j->vectors->strip_rest[j->code] ? rows - few : rows;
 }
 
+// What run_panels and run_strips would do with some rows of X in work, so many times.
+static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t times) {
+    bool strips = takes_strips(j, rows);
+    ht_nm_passes *passes = strips ? &s->strips : &s->panels;
+    size_t pass = 0, reads = strips ? ht_ceil_div(rows, HT_NM_STRIP_ROWS) * times : times;
+    for (size_t row = 0; times && row < rows; row += pass) {
+        pass = strips ? (size_t)1 << log2_of_pass(rows - row) : choose_shape(j, rows - row)->width;
+        passes->rows += pass * times;
+        passes->passes += times;
+        s->panel = pass > s->panel ? pass : s->panel;
+    }
+    s->reads += reads;
+    if (!is_wide(j->l) || j->l->index_share > (strips ? 1 : j->index_share)) s->prepared += reads;
+}
+
+static void schedule(job *j, ht_nm_schedule *s) {
+    use_panels_that_share(j);
+    s->rows = choose_blocking(j->l).rows;
+    s->columns = choose_blocking(j->l).outputs;
+    s->design = takes_strips(j, rows_at_once(j, s->t)) ? HT_NM_DESIGN_STRIPS : HT_NM_DESIGN_PANELS;
+    const size_t most = s->rows, whole = rows_at_once(j, most), times = s->t < most ? 0 : (s->t - most) / whole + 1;
+    schedule_rows(j, s, whole, times);
+    for (size_t rest = s->t - times * whole, rows; rest; rest -= rows) {
+        rows = rows_at_once(j, rest);
+        schedule_rows(j, s, rows, 1);
+    }
+}
+
 void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     if (!is_known(v, task)) {
         (task->x_dtype == HT_DTYPE_BF16 ? ht_nm_gemm_bf16_ref : ht_nm_gemm_f32_ref)(task);
         return;
     }
-    if (l->blocks == 0) {
+    if (l->blocks == 0 && !task->schedule) {
         store_empty(v, task);
         return;
     }
@@ -406,6 +440,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
              .source = task->x,
              .source_stride = task->x_stride,
              .x = task->scratch};
+    if (task->schedule) schedule(&j, task->schedule);
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
         j.rows = rows_at_once(&j, task->t_end - j.t);
         size_t rows = rows_in_work(l, j.rows);
@@ -414,7 +449,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
         j.indices = (uint8_t *)j.values + wide_values_bytes(l);
         j.wide_x = (float *)(j.indices + wide_indices_bytes(l));
         if (is_bf16(&j)) widen_x(&j);
-        if (j.rows <= v->strip_rows[j.code])
+        if (takes_strips(&j, j.rows))
             run_strips(&j);
         else
             run_panels(&j);
