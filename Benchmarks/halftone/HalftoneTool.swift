@@ -7,7 +7,9 @@ struct HalftoneTool: ParsableCommand {
         commandName: "halftone",
         abstract: "Lists, times and checks Halftone's kernels on this machine.",
         version: libraryVersion,
-        subcommands: [ListCommand.self, BenchCommand.self, VerifyCommand.self]
+        subcommands: [
+            ListCommand.self, BenchCommand.self, VerifyCommand.self, PlanCommand.self, TuneCommand.self,
+        ]
     )
 }
 
