@@ -506,10 +506,14 @@ static void run_pass(const ht_nm_task *task, size_t t, size_t rows) {
 
 // MARK: both
 
-// In strips where there are kernels for that, else as an f32 product, whose strips have the bits of the dot products.
-// With 4-bit indices those take 8 rows at a time and are faster than two passes of 4.
+// Else few rows go as an f32 product, whose strips have the bits of the dot products. With 4-bit indices those take 8
+// rows at a time and are faster than two passes of 4.
+static bool takes_strips(const ht_nm_task *task, size_t rows) {
+    return has_strips(task) && !(task->layout->index_bits == 4 && rows > few_rows);
+}
+
 static void run_few(const ht_nm_task *task, size_t t, size_t rows) {
-    if (has_strips(task) && !(task->layout->index_bits == 4 && rows > few_rows)) {
+    if (takes_strips(task, rows)) {
         for (size_t i = 0; i < rows; i += few_rows) run_pass(task, t + i, ht_min(few_rows, rows - i));
         return;
     }
@@ -522,14 +526,16 @@ static void run_few(const ht_nm_task *task, size_t t, size_t rows) {
 // What the loops below would do with some rows of X in work, so many times.
 static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t times) {
     if (times == 0) return;
-    if (rows <= single_rows && has_row_kernel(j->task)) {
+    const bool is_few = rows <= strip_rows[j->l->code];
+    if (is_few && takes_strips(j->task, rows)) {
+        size_t passes = ht_ceil_div(rows, few_rows);
         s->design = s->t == rows ? HT_NM_DESIGN_STRIPS : s->design;
         s->strips.rows += rows;
-        s->strips.passes += rows;
-        s->reads += rows;
+        s->strips.passes += passes;
+        s->reads += passes;
         return;
     }
-    if (rows <= strip_rows) {
+    if (is_few) {
         ht_nm_schedule few = {.t = rows};
         ht_nm_task task = *j->task;
         task.schedule = &few;
@@ -551,11 +557,12 @@ static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t t
 }
 
 static void schedule(const job *j, ht_nm_schedule *s) {
+    size_t rows = rows_at_once(j->l);
     s->design = HT_NM_DESIGN_PANELS;
-    s->rows = rows_at_once;
+    s->rows = rows;
     s->columns = outputs_at_once;
-    schedule_rows(j, s, rows_at_once, s->t / rows_at_once);
-    schedule_rows(j, s, s->t % rows_at_once, s->t % rows_at_once != 0);
+    schedule_rows(j, s, rows, s->t / rows);
+    schedule_rows(j, s, s->t % rows, s->t % rows != 0);
 }
 
 void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
