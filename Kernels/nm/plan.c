@@ -63,12 +63,14 @@ static void predict_kernels(const planning *p, ht_plan *plan) {
     const ht_nm_schedule *s = p->schedule;
     double clock = p->machine->clock, values = (double)p->piece_t * (double)p->l->columns;
     double weights = (double)((p->l->indices - p->l->values) / p->l->value_bytes) * piece_share(p);
-    double bytes = (double)p->l->bytes;
+    double bytes = p->l->blocks ? (double)p->l->bytes : 0;
+    reading all = read_weights(p, bytes, bytes * piece_share(p) * (double)s->reads);
+    // Strips go through the weights once and in order: their reading hides as far as there is arithmetic.
+    if (s->panels.rows == 0) all.exposed = 0;
     plan->arithmetic = pass_seconds(p, &p->row->panels, &s->panels, weights) +
                        pass_seconds(p, &p->row->strips, &s->strips, weights) +
                        weights * (double)s->prepared / (p->row->prepare[p->l->code] * clock);
-    plan->weights =
-        seconds_exposed(read_weights(p, bytes, bytes * piece_share(p) * (double)s->reads), plan->arithmetic);
+    plan->weights = seconds_exposed(all, plan->arithmetic);
     plan->x = values / ((s->design == HT_NM_DESIGN_STRIPS ? p->row->copy : p->row->pack) * clock);
     plan->y = (double)p->piece_t * (double)p->piece_o / (p->row->store * clock);
     plan->bytes += bytes * (double)(s->reads * plan->row_pieces);
