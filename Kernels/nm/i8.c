@@ -57,15 +57,6 @@ ht_status ht_nm_i8_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     return HT_OK;
 }
 
-void ht_nm_i8_pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
-    size_t columns = ht_nm_i8_window_columns(l), window_slots = ht_nm_i8_window_steps(l) * l->step;
-    for (size_t s = 0; s < steps * l->step; s++)
-        for (size_t row = 0; row < HT_NM_STRIP; row++) {
-            size_t column = ht_nm_slot_column(l, indices, row, s) - s / window_slots * columns;
-            picks[s / l->step * HT_NM_I8_STEP + row * l->step + s % l->step] = column % HT_NM_I8_WINDOW;
-        }
-}
-
 // A product as the loops below see it.
 typedef struct job {
     const ht_nm_task *task;

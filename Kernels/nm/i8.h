@@ -7,10 +7,12 @@
 #ifndef HT_NM_I8_H
 #define HT_NM_I8_H
 
+#include "core/simd.h"
 #include "kernels.h"
 
 enum {
     HT_NM_I8_STEP = 64,     // bytes of weights, or of picks: [16 rows][4 slots]
+    HT_NM_I8_SLOTS = 4,     // of a row in a step
     HT_NM_I8_WINDOW = 64,   // bytes of a row of X that picks count in; a window may have fewer columns
     HT_NM_I8_KERNELS = 5,
     HT_NM_I8_DIRECT = 4     // kernels without picks, for 1, 2, 4 and 8 rows of X
@@ -78,12 +80,33 @@ static inline size_t ht_nm_i8_step_columns(const ht_nm_layout *l) {
     return l->code < HT_NM_CODE_MAP ? l->step / l->window_slots * l->window : HT_NM_I8_WINDOW;
 }
 
-/// The members of ht_nm_i8_vectors for any machine.
+/// Columns before the windows of the four slots of a window's first step, one in each byte.
+static inline uint32_t ht_nm_i8_slot_columns(const ht_nm_layout *l) {
+    const uint32_t windows = l->window_slots == 1 ? 0x03020100 : l->window_slots == 2 ? 0x01010000 : 0;
+    return windows * (uint32_t)l->window;
+}
+
+/// `pick` of maps, one slot at a time.
+HT_INLINE void ht_nm_i8_pick_maps(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
+    const size_t unit_steps = l->unit_slots / l->step;
+    for (size_t begin = 0, unit = 0; begin < steps; begin += unit_steps, unit++)
+        for (size_t row = 0; row < HT_NM_STRIP; row++) {
+            uint32_t map = ht_nm_field(l, indices, row, unit);
+            for (size_t step = begin; step < ht_min(begin + unit_steps, steps); step++) {
+                uint8_t *to = picks + step * HT_NM_I8_STEP + row * HT_NM_I8_SLOTS;
+                HT_UNROLL
+                for (size_t slot = 0; slot < HT_NM_I8_SLOTS; slot++)
+                    to[slot] = (unit * HT_NM_MAP_COLUMNS + ht_nm_next_column(&map)) % HT_NM_I8_WINDOW;
+            }
+        }
+}
+
+/// `copy` for any machine.
 void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
                    uint8_t flip, uint8_t *to);
-void ht_nm_i8_pick(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
 
-/// `pick` of every NEON row.
+/// `pick` of every AVX2 row and of every NEON row.
+void ht_nm_i8_pick_avx2(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
 void ht_nm_i8_pick_neon(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
 
 /// One thread's product with the kernels of one ISA.

@@ -95,7 +95,7 @@ static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_4},
     .rows = {1, 2, 4},
     .copy = ht_nm_i8_copy,
-    .pick = ht_nm_i8_pick,
+    .pick = ht_nm_i8_pick_avx2,
     .sum_weights = sum_weights,
     .store = store,
 };

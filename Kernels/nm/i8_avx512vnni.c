@@ -118,12 +118,11 @@ typedef struct decoder {
 
 HT_INLINE decoder make_decoder(const ht_nm_layout *l) {
     const uint64_t each = 0x0302010003020100, odd_rows = 0x2020202000000000, bits = l->index_bits;
-    const uint32_t slot_windows = l->window_slots == 1 ? 0x03020100 : l->window_slots == 2 ? 0x01010000 : 0;
     return (decoder){
         .first_shifts = _mm512_set1_epi64((long long)(each * bits + odd_rows)),
         .step_shift = _mm512_set1_epi8((char)(l->step * bits)),
         .mask = _mm512_set1_epi8((char)((1 << bits) - 1)),
-        .first_columns = _mm512_set1_epi32((int)(slot_windows * l->window)),
+        .first_columns = _mm512_set1_epi32((int)ht_nm_i8_slot_columns(l)),
         .step_columns = _mm512_set1_epi8((char)ht_nm_i8_step_columns(l)),
     };
 }

@@ -41,17 +41,6 @@ HT_INLINE void pick_in_windows(const ht_nm_layout *l, const uint8_t *indices, si
     }
 }
 
-static void pick_in_maps(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
-    for (size_t first = 0, unit = 0; first < steps * l->step; first += l->unit_slots, unit++)
-        for (size_t row = 0; row < HT_NM_STRIP; row++) {
-            uint32_t map = ht_nm_field(l, indices, row, unit);
-            for (size_t s = first; s < ht_min(first + l->unit_slots, steps * l->step); s++, map &= map - 1) {
-                size_t column = unit * HT_NM_MAP_COLUMNS + (map ? (size_t)__builtin_ctz(map) : 0);
-                picks[s / l->step * HT_NM_I8_STEP + row * l->step + s % l->step] = column % HT_NM_I8_WINDOW;
-            }
-        }
-}
-
 // A field holds the indices of one step, and they count in the window that picks count in.
 static void pick_in_bytes(const uint8_t *indices, size_t steps, uint8_t *picks) {
     for (size_t i = 0; i < steps * HT_NM_I8_STEP; i += 16)
@@ -60,7 +49,7 @@ static void pick_in_bytes(const uint8_t *indices, size_t steps, uint8_t *picks) 
 
 void ht_nm_i8_pick_neon(const ht_nm_layout *l, const uint8_t *indices, size_t steps, uint8_t *picks) {
     switch (l->index_bits) {
-    case 1: pick_in_maps(l, indices, steps, picks); break;
+    case 1: ht_nm_i8_pick_maps(l, indices, steps, picks); break;
     case 2: pick_in_windows(l, indices, steps, picks, 2); break;
     case 3: pick_in_windows(l, indices, steps, picks, 3); break;
     case 4: pick_in_windows(l, indices, steps, picks, 4); break;

@@ -134,6 +134,14 @@ static inline uint32_t ht_nm_field(const ht_nm_layout *l, const uint8_t *indices
 /// The column inside its block of a slot of one row; `indices` as from ht_nm_indices.
 size_t ht_nm_slot_column(const ht_nm_layout *l, const uint8_t *indices, size_t row, size_t slot);
 
+/// The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: in panels,
+/// that is scratch memory too.
+static inline size_t ht_nm_next_column(uint32_t *map) {
+    size_t column = *map ? (size_t)__builtin_ctz(*map) : HT_NM_MAP_COLUMNS;
+    *map &= *map - 1;
+    return column;
+}
+
 /// Writes the fields of `bundles` bundles of block b as if rows shared none: for kernels that know no sharing.
 void ht_nm_expand_indices(const ht_nm_layout *l, const uint8_t *indices, size_t b, size_t bundles, uint8_t *expanded);
 

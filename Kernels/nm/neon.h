@@ -26,12 +26,4 @@ HT_INLINE void ht_load_words(uint64_t *words, const uint8_t *indices, const size
         __builtin_memcpy(words + pair, indices + pair * pair_bytes, sizeof *words);
 }
 
-// The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: that is scratch memory
-// too.
-HT_INLINE size_t ht_next_column(uint32_t *map) {
-    size_t column = *map ? (size_t)__builtin_ctz(*map) : HT_NM_MAP_COLUMNS;
-    *map &= *map - 1;
-    return column;
-}
-
 #endif

@@ -26,7 +26,7 @@
 #define PAIR_BYTES (SHARE == 4 ? 0 : 2 / SHARE * FIELD_BYTES)  // from the fields of a pair to those of the next
 
 #if BITS == 1
-#define COLUMN(pair, row, slot) ht_next_column(&maps[pair][row])
+#define COLUMN(pair, row, slot) ht_nm_next_column(&maps[pair][row])
 #else
 #define COLUMN(pair, row, slot) \
     (SLOT_COLUMN(slot) + (words[pair] >> ((row) * FIELD_BYTES * 8 + (slot) % UNIT * BITS) & (WINDOW - 1)))
