@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The built-in figures, in the form of a tuning file: the output of `halftone tune` on a Zen 5 server, line by line.
-// The rates of memory and L3 and the cost of a fork are those of an idle machine; the NEON rows are estimates.
+// The built-in figures, in the form of a tuning file: the output of `halftone tune` on an idle Zen 5 server, line by
+// line, but for the memory's rate to all cores, the cost of a fork and the shares of dense libraries, which tune does
+// not measure, and the NEON rows, which are estimates.
 #ifndef HT_CORE_BUILT_IN_TUNING_H
 #define HT_CORE_BUILT_IN_TUNING_H
 
@@ -50,16 +51,16 @@ static const char built_in_tuning[] =
     "nm_gemm_i8.avx512vnni.panels.extra_per_1000 2529 2813 0 5275 4302 406 2091 562\n"
     "nm_gemm_i8.avx512vnni.strips.share_per_1000 882 847 773 711 1000 947 1000 1000\n"
     "nm_gemm_i8.avx512vnni.strips.extra_per_1000 2744 2471 2456 2347 2727 3161 8103 5047\n"
-    "nm_gemm_i8.avxvnni.per_1000_cycles 64000 5341 6521 214\n"
-    "nm_gemm_i8.avxvnni.prepared_per_1000_cycles 28 28 29 29 29 29 24 29\n"
+    "nm_gemm_i8.avxvnni.per_1000_cycles 64000 5233 6521 219\n"
+    "nm_gemm_i8.avxvnni.prepared_per_1000_cycles 5737 6636 7182 5261 69255 7943 378 98868\n"
     "nm_gemm_i8.avxvnni.panels.share_per_1000 1000 1000 1000 1000 1000 1000 1000 1000\n"
-    "nm_gemm_i8.avxvnni.panels.extra_per_1000 0 249 8242 0 29436 4572 22221 25533\n"
+    "nm_gemm_i8.avxvnni.panels.extra_per_1000 235 748 8318 266 30477 8504 24488 25926\n"
     "nm_gemm_i8.avxvnni.strips.share_per_1000 1000 1000 1000 1000 1000 1000 1000 1000\n"
     "nm_gemm_i8.avxvnni.strips.extra_per_1000 3812 4085 8315 14277 45315 12982 51636 26830\n"
-    "nm_gemm_i8.avx2.per_1000_cycles 32000 4871 6411 216\n"
-    "nm_gemm_i8.avx2.prepared_per_1000_cycles 29 29 29 29 29 29 24 29\n"
+    "nm_gemm_i8.avx2.per_1000_cycles 32000 5746 6411 226\n"
+    "nm_gemm_i8.avx2.prepared_per_1000_cycles 13989 23336 15337 12457 62944 24137 385 84210\n"
     "nm_gemm_i8.avx2.panels.share_per_1000 1000 1000 1000 1000 1000 1000 1000 1000\n"
-    "nm_gemm_i8.avx2.panels.extra_per_1000 4339 977 6977 2865 15165 7338 14875 15233\n"
+    "nm_gemm_i8.avx2.panels.extra_per_1000 3932 4114 8866 3976 17154 8648 15048 15274\n"
     "nm_gemm_i8.avx2.strips.share_per_1000 1000 1000 1000 1000 1000 1000 1000 1000\n"
     "nm_gemm_i8.avx2.strips.extra_per_1000 5220 6165 9292 2809 18731 9491 28822 16230\n"
     "nm_gemm_i8.ref.per_1000_cycles 28 1000 1000 1000\n"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// clang-format Language: Cpp
 // The panel kernel for one index code and panel width. A template: avx512.c includes it with
 //   BITS, SLOTS   the index code, see index_code.h
 //   VECTORS       width of the panel in vectors of 16 floats

@@ -118,22 +118,21 @@ static ht_status prune(mask_job job, void *pruned, size_t pruned_stride, const h
     ht_status status = check(&job, options);
     job.pruned = pruned;
     job.out_stride = pruned_stride;
-    if (!status)
-        status = ht_check_matrix(pruned, job.rows, job.columns, ht_dtype_size(job.dtype), &job.out_stride);
+    if (!status) status = ht_check_matrix(pruned, job.rows, job.columns, ht_dtype_size(job.dtype), &job.out_stride);
     if (!status) run(&job, options);
     return status;
 }
 
-#define DEFINE(suffix, element, type)                                                                                \
-    ht_status ht_nm_mask_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,         \
-                                  uint8_t *bits, size_t mask_stride, const ht_options *options) {                    \
-        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride};       \
-        return mask(job, bits, mask_stride, options);                                                                \
-    }                                                                                                                \
-    ht_status ht_nm_prune_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,        \
-                                   element *pruned, size_t pruned_stride, const ht_options *options) {               \
-        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride};       \
-        return prune(job, pruned, pruned_stride, options);                                                           \
+#define DEFINE(suffix, element, type)                                                                          \
+    ht_status ht_nm_mask_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,   \
+                                  uint8_t *bits, size_t mask_stride, const ht_options *options) {              \
+        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride}; \
+        return mask(job, bits, mask_stride, options);                                                          \
+    }                                                                                                          \
+    ht_status ht_nm_prune_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,  \
+                                   element *pruned, size_t pruned_stride, const ht_options *options) {         \
+        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride}; \
+        return prune(job, pruned, pruned_stride, options);                                                     \
     }
 
 DEFINE(f32, float, HT_DTYPE_F32)

@@ -42,14 +42,16 @@ typedef struct product {
     ht_status (*scratch)(const ht_nm_layout *layout, size_t t, size_t *bytes);  // of one thread, for t rows
 } product;
 
-static const product f32_product = {ht_nm_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, SET(F32) | SET(F16) | SET(BF16),
-                                    SET(F32), ht_nm_panels_scratch};
-static const product bf16_product = {ht_nm_gemm_bf16_table, HT_DTYPE_BF16, HT_DTYPE_F32, SET(BF16),
-                                     SET(F32) | SET(BF16), ht_nm_bf16_scratch};
-static const product u8_product = {ht_nm_gemm_i8_table, HT_DTYPE_U8, HT_DTYPE_I32, SET(I8),
-                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_i8_scratch};
-static const product i8_product = {ht_nm_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, SET(I8),
-                                   SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8), ht_nm_i8_scratch};
+static const product f32_product = {
+    ht_nm_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, SET(F32) | SET(F16) | SET(BF16), SET(F32), ht_nm_panels_scratch};
+static const product bf16_product = {ht_nm_gemm_bf16_table, HT_DTYPE_BF16,     HT_DTYPE_F32, SET(BF16),
+                                     SET(F32) | SET(BF16),  ht_nm_bf16_scratch};
+static const product u8_product = {
+    ht_nm_gemm_i8_table, HT_DTYPE_U8, HT_DTYPE_I32, SET(I8), SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8),
+    ht_nm_i8_scratch};
+static const product i8_product = {
+    ht_nm_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, SET(I8), SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8),
+    ht_nm_i8_scratch};
 
 static const product *product_of(ht_dtype x) {
     switch (x) {
@@ -225,8 +227,8 @@ static void prefer_rows(ht_nm_task *task) {
 }
 
 static ht_status multiply(const product *p, size_t t, size_t o, size_t k, const void *x, size_t x_stride,
-                          const void *packed, size_t packed_size, const ht_epilogue *epilogue, void *y,
-                          size_t y_stride, const ht_options *options) {
+                          const void *packed, size_t packed_size, const ht_epilogue *epilogue, void *y, size_t y_stride,
+                          const ht_options *options) {
     static const ht_options defaults;
     const ht_options *opt = options ? options : &defaults;
     ht_nm_layout layout;
@@ -262,12 +264,11 @@ static ht_status multiply(const product *p, size_t t, size_t o, size_t k, const 
     return run(p, &task, entry, threads, opt);
 }
 
-#define DEFINE(suffix, x_type, y_type)                                                                              \
-    ht_status ht_nm_gemm_##suffix(size_t t, size_t o, size_t k, const x_type *x, size_t x_stride,                   \
-                                  const void *packed, size_t packed_size, const ht_epilogue *epilogue, y_type *y,   \
-                                  size_t y_stride, const ht_options *options) {                                     \
-        return multiply(&suffix##_product, t, o, k, x, x_stride, packed, packed_size, epilogue, y, y_stride,        \
-                        options);                                                                                   \
+#define DEFINE(suffix, x_type, y_type)                                                                                 \
+    ht_status ht_nm_gemm_##suffix(size_t t, size_t o, size_t k, const x_type *x, size_t x_stride, const void *packed,  \
+                                  size_t packed_size, const ht_epilogue *epilogue, y_type *y, size_t y_stride,         \
+                                  const ht_options *options) {                                                         \
+        return multiply(&suffix##_product, t, o, k, x, x_stride, packed, packed_size, epilogue, y, y_stride, options); \
     }
 
 DEFINE(f32, float, float)

@@ -57,8 +57,8 @@ static bool writes_fields(const slot_writer *out) { return out->lane % out->layo
 
 static void write_bits(slot_writer *out, uint32_t bits) {
     const ht_nm_layout *l = out->layout;
-    uint8_t *field = out->indices + out->slot / l->unit_slots * ht_nm_unit_bytes(l) +
-                     out->lane / l->index_share * l->field_bytes;
+    uint8_t *field =
+        out->indices + out->slot / l->unit_slots * ht_nm_unit_bytes(l) + out->lane / l->index_share * l->field_bytes;
     for (size_t i = 0; i < l->field_bytes; i++) field[i] |= (uint8_t)(bits >> 8 * i);
 }
 
@@ -66,8 +66,8 @@ static void write_bits(slot_writer *out, uint32_t bits) {
 static void write_slot(slot_writer *out, const void *value, size_t column) {
     const ht_nm_layout *l = out->layout;
     size_t index = column % l->window;
-    uint32_t bits = l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index
-                                              : (uint32_t)index << out->slot % l->unit_slots * l->index_bits;
+    uint32_t bits =
+        l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->slot % l->unit_slots * l->index_bits;
     memcpy((void *)ht_nm_value(l, out->values, out->lane, out->slot), value, l->value_bytes);
     if (writes_fields(out)) write_bits(out, bits);
     out->slot++;
@@ -201,12 +201,12 @@ static ht_status pack(pack_job *job, size_t o, size_t k, size_t n, size_t m, ht_
     return HT_OK;
 }
 
-#define DEFINE(suffix, element, dtype)                                                                               \
-    ht_status ht_nm_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,         \
-                                  const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,         \
-                                  const ht_options *options) {                                                       \
-        pack_job job = {.w = w, .w_stride = w_stride, .mask = mask, .mask_stride = mask_stride, .packed = packed};   \
-        return pack(&job, o, k, n, m, dtype, packed_size, options);                                                  \
+#define DEFINE(suffix, element, dtype)                                                                             \
+    ht_status ht_nm_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,       \
+                                  const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,       \
+                                  const ht_options *options) {                                                     \
+        pack_job job = {.w = w, .w_stride = w_stride, .mask = mask, .mask_stride = mask_stride, .packed = packed}; \
+        return pack(&job, o, k, n, m, dtype, packed_size, options);                                                \
     }
 
 DEFINE(f32, float, HT_DTYPE_F32)

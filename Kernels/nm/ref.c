@@ -30,8 +30,8 @@ static float x_value(const ht_nm_task *task, size_t t, size_t column) {
 
 static float flushed(float v) { return fabsf(v) < 0x1p-126f ? copysignf(0, v) : v; }
 
-// w x + sum where subnormal numbers count as zero. A result below the least normal number that is rounded up to it counts
-// as subnormal when it would not have been with as many bits as a normal number has.
+// w x + sum where subnormal numbers count as zero. A result below the least normal number that is rounded up to it
+// counts as subnormal when it would not have been with as many bits as a normal number has.
 static float flushed_fma(float w, float x, float sum) {
     w = flushed(w), x = flushed(x);
     float result = fmaf(w, x, sum);

@@ -36,7 +36,8 @@ import Testing
             let (o, k) = (Int.random(in: 256...4608, using: &generator), Int.random(in: 256...4608, using: &generator))
             let t = [1, 4, 16, 33, Int.random(in: 1...700, using: &generator)].randomElement(using: &generator)!
             let threads = Int32.random(in: 1...2, using: &generator)
-            let seconds = try [2, 1].map { try Self.plan(t, o, k, $0, 4, x: x, w: w, threads: threads).seconds }
+            let seconds =
+                try [2, 1].map { try Self.plan(t, o, k, $0, 4, x: x, w: w, threads: threads).seconds }
                 + [8, 16].map { try Self.plan(t, o, k, 1, $0, x: x, w: w, threads: threads).seconds }
             #expect(zip(seconds, seconds.dropFirst()).allSatisfy { $0 >= $1 }, "\(o)x\(k)x\(t): \(seconds)")
         }
@@ -79,7 +80,8 @@ import Testing
     }
 
     @Test func threadsShareTheWork() throws {
-        let one = try Self.plan(512, 4096, 4096, 1, 4), two = try Self.plan(512, 4096, 4096, 1, 4, threads: 2)
+        let one = try Self.plan(512, 4096, 4096, 1, 4)
+        let two = try Self.plan(512, 4096, 4096, 1, 4, threads: 2)
         #expect(one.threads == 1 && two.threads == 2 && two.row_pieces * two.column_pieces == 2)
         #expect(two.seconds < one.seconds * 0.6 && two.seconds >= one.seconds * 0.5)
         let narrow = try Self.plan(1, 16, 4096, 1, 4, threads: 8)
@@ -158,7 +160,8 @@ import Testing
         let (status, machine) = Self.read(text)
         #expect(status == HT_OK)
         #expect(Self.text(of: machine) == text)
-        let plan = try Self.plan(33, 768, 768, 1, 8), again = try Self.plan(33, 768, 768, 1, 8, machine: machine)
+        let plan = try Self.plan(33, 768, 768, 1, 8)
+        let again = try Self.plan(33, 768, 768, 1, 8, machine: machine)
         #expect(abs(plan.seconds - again.seconds) < plan.seconds * 0.01)
         #expect(Self.read("# measured at night\n\n" + text + "\n# the end").0 == HT_OK)
         #expect(Self.read(String(text.dropLast())).0 == HT_OK)

@@ -197,7 +197,8 @@ private func randomNumbers(_ count: Int, type: ht_dtype, seed: UInt64) throws ->
         case HT_DTYPE_BF16:
             memory.address.storeBytes(of: UInt16(value.bitPattern >> 16), toByteOffset: index * 2, as: UInt16.self)
         case HT_DTYPE_U8:
-            memory.address.storeBytes(of: UInt8(min(255, max(0, value * 40 + 128))), toByteOffset: index, as: UInt8.self)
+            memory.address.storeBytes(
+                of: UInt8(min(255, max(0, value * 40 + 128))), toByteOffset: index, as: UInt8.self)
         default:
             memory.address.storeBytes(of: Int8(min(127, max(-128, value * 40))), toByteOffset: index, as: Int8.self)
         }

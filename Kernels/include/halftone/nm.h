@@ -23,8 +23,8 @@ extern "C" {
 /// The magnitude mask (Zhou et al. 2021, "Learning N:M fine-grained structured sparse neural networks from scratch"):
 /// one bit for each weight, 1 for the N weights of a group with the largest |w|; a last group of t < M columns keeps
 /// min(N, t). Of equal magnitudes the lower column wins. A NaN counts as larger than infinity, so it is kept.
-/// Rows that share a pattern keep the N columns with the largest sum of |w| over these rows (in double precision, row by
-/// row, a NaN again above infinity), which maximises the magnitude that their group keeps.
+/// Rows that share a pattern keep the N columns with the largest sum of |w| over these rows (in double precision, row
+/// by row, a NaN again above infinity), which maximises the magnitude that their group keeps.
 ///
 /// mask: o rows of ceil(k / 8) bytes, column c in bit c % 8 of byte c / 8; the unused bits of a row's last byte are 0.
 /// Errors: PATTERN, NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS. Window options are not used.
@@ -108,12 +108,11 @@ HT_API ht_status ht_nm_gemm_scratch_size(size_t t, ht_dtype x, const void *packe
 ///
 /// The weights are f32, f16 or bf16; the latter two are widened, exactly. epilogue.output is F32.
 /// Each y is one chain of fused multiply-adds over the entries of its row of W in column order, started at +0; the
-/// epilogue follows. So a result has the same bits for any t, thread count, order and window, and on every ISA (NaNs may
-/// differ in their payload), and |y - exact| <= gamma(entries) * sum |x w|.
-/// k = 0 gives epilogue(0); t = 0 or o = 0 does nothing. y must not overlap x, the blob or the bias.
-/// Allocates nothing when options carry a scratch of ht_nm_gemm_scratch_size bytes.
-/// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, BUFFER_SIZE, THREADS, WINDOW, ISA, EPILOGUE, MEMORY, the blob errors,
-/// BLOB_SHAPE when the blob is not o x k, BLOB_DTYPE.
+/// epilogue follows. So a result has the same bits for any t, thread count, order and window, and on every ISA (NaNs
+/// may differ in their payload), and |y - exact| <= gamma(entries) * sum |x w|. k = 0 gives epilogue(0); t = 0 or o = 0
+/// does nothing. y must not overlap x, the blob or the bias. Allocates nothing when options carry a scratch of
+/// ht_nm_gemm_scratch_size bytes. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, BUFFER_SIZE, THREADS, WINDOW, ISA,
+/// EPILOGUE, MEMORY, the blob errors, BLOB_SHAPE when the blob is not o x k, BLOB_DTYPE.
 HT_API ht_status ht_nm_gemm_f32(size_t t, size_t o, size_t k, const float *x, size_t x_stride, const void *packed,
                                 size_t packed_size, const ht_epilogue *epilogue, float *y, size_t y_stride,
                                 const ht_options *options);
