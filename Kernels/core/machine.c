@@ -40,7 +40,7 @@ enum { most_values = 8 };
 // One line: a key and its values, whole numbers of `unit`, from `low` to `high` of them. Whole numbers, because
 // decimal points are read and written differently in each locale.
 typedef struct tuning_line {
-    char key[64];
+    char key[96];
     double *values[most_values];
     size_t count;
     double unit;
