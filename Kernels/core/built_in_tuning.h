@@ -30,7 +30,7 @@ static const char built_in_tuning[] =
     "nm_gemm_bf16.avx512bf16.prepared_per_1000_cycles 62888 90693 952 1076 33964 46984 3356 1003\n"
     "nm_gemm_bf16.avx512bf16.panels.share_per_1000 1000 1000 789 923 584 862 1000 1000\n"
     "nm_gemm_bf16.avx512bf16.panels.extra_per_1000 22150 11662 20727 26573 12967 26608 48356 49274\n"
-    "nm_gemm_bf16.avx512bf16.strips.share_per_1000 605 557 262 243 240 223 500 500\n"
+    "nm_gemm_bf16.avx512bf16.strips.share_per_1000 605 557 290 243 240 223 500 500\n"
     "nm_gemm_bf16.avx512bf16.strips.extra_per_1000 2988 2415 1700 1170 2176 1309 1000 1000\n"
     "nm_gemm_bf16.avx512.per_1000_cycles 32000 1726 692 4373\n"
     "nm_gemm_bf16.avx512.prepared_per_1000_cycles 123339 153455 5838 6089 5030 7093 3985 25692\n"
