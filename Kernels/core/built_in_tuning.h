@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The built-in figures, in the form of a tuning file: the output of `halftone tune` on an idle Zen 5 server, line by
 // line, but for the memory's rate to all cores, the cost of a fork and the shares of dense libraries, which tune does
-// not measure, and the NEON rows, which are estimates.
+// not measure, the share of 3-bit strips in bf16, set by hand, and the NEON rows, which are estimates.
 #ifndef HT_CORE_BUILT_IN_TUNING_H
 #define HT_CORE_BUILT_IN_TUNING_H
 
