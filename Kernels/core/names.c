@@ -25,6 +25,9 @@ const char *ht_status_text(ht_status status) {
     case HT_ERROR_BLOB_SHAPE: return "the packed blob holds weights of another shape than the call says";
     case HT_ERROR_BLOB_DTYPE: return "the operation does not take weights of this type";
     case HT_ERROR_TUNING: return "the tuning data is malformed, of another version or machine, or contradicts itself";
+    case HT_ERROR_CONV: return "the convolution has no taps, or groups that do not divide its channels";
+    case HT_ERROR_DEPTHWISE: return "a depthwise convolution: N:M weights need more than one channel in a group";
+    case HT_ERROR_PERMUTATION: return "not a permutation of the output channels, or one that leaves a group";
     }
     return "unknown status";
 }

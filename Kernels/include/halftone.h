@@ -4,7 +4,10 @@
 #define HALFTONE_H
 
 #include "halftone/base.h"
+#include "halftone/conv.h"
 #include "halftone/nm.h"
+#include "halftone/nm_conv.h"
+#include "halftone/nm_gradient.h"
 #include "halftone/plan.h"
 
 #endif

@@ -405,7 +405,7 @@ static void test_file(void) {
 
 static void test_names(void) {
     checking("names");
-    for (int i = 0; i <= HT_ERROR_TUNING; i++) {
+    for (int i = 0; i <= HT_ERROR_PERMUTATION; i++) {
         CHECK(strcmp(ht_status_text((ht_status)i), ht_status_text((ht_status)99)));
         for (int j = 0; j < i; j++) CHECK(strcmp(ht_status_text((ht_status)i), ht_status_text((ht_status)j)));
     }

@@ -47,7 +47,10 @@ typedef enum ht_status {
     HT_ERROR_BLOB_CORRUPT = 16,  // the blob's header or contents contradict themselves
     HT_ERROR_BLOB_SHAPE = 17,  // the blob holds weights of another shape than the call says
     HT_ERROR_BLOB_DTYPE = 18,  // the blob holds weights of a type that the operation does not take
-    HT_ERROR_TUNING = 19  // the tuning data is malformed, of another version, or contradicts itself
+    HT_ERROR_TUNING = 19,  // the tuning data is malformed, of another version, or contradicts itself
+    HT_ERROR_CONV = 20,  // a convolution without taps, or whose groups do not divide its channels
+    HT_ERROR_DEPTHWISE = 21,  // a depthwise convolution: N:M weights need more than one channel a group
+    HT_ERROR_PERMUTATION = 22  // not a permutation of the output channels, or one that leaves a group
 } ht_status;
 
 /// One sentence about a status, for people. Never null; for an unknown value it says so.
@@ -106,6 +109,7 @@ typedef struct ht_options {
     void *scratch;  // 64-byte aligned memory for the call, or null: then the call allocates and frees it
     size_t scratch_size;  // its size in bytes: at least what the operation's ..._scratch_size says
     int shared_rows;  // masks and packing: so many rows, 2, 4 or 8, share one pattern; 0 or 1 = each has its own
+    int shared_taps;  // masks and packing of filters: 1 = all taps of a filter share one pattern
     ht_order x_order;  // how X lies; windows count rows and columns of Y whatever the order
     ht_order y_order;  // how Y and the epilogue's residual lie
 } ht_options;
