@@ -18,18 +18,16 @@ static uint64_t check_of(const ht_blob_header *header) {
 void ht_blob_seal(ht_blob_header *header) {
     header->magic = magic;
     header->version = HT_BLOB_VERSION;
-    header->reserved = 0;
     header->check = check_of(header);
 }
 
-ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_blob_header *header) {
+ht_status ht_blob_open(const void *blob, size_t size, ht_blob_header *header) {
     if (!blob) return HT_ERROR_NULL;
     if (!ht_is_aligned(blob, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
     if (size < sizeof *header) return HT_ERROR_BLOB_TRUNCATED;
     memcpy(header, blob, sizeof *header);
     if (header->magic != magic) return HT_ERROR_BLOB_FOREIGN;
     if (header->version != HT_BLOB_VERSION) return HT_ERROR_BLOB_VERSION;
-    if (header->check != check_of(header) || header->reserved) return HT_ERROR_BLOB_CORRUPT;
-    if (header->kind != kind) return HT_ERROR_BLOB_FOREIGN;
+    if (header->check != check_of(header)) return HT_ERROR_BLOB_CORRUPT;
     return header->bytes <= size ? HT_OK : HT_ERROR_BLOB_TRUNCATED;
 }

@@ -7,7 +7,12 @@
 
 enum { HT_BLOB_VERSION = 2 };
 
-typedef enum ht_blob_kind { HT_BLOB_NM = 1 } ht_blob_kind;
+typedef enum ht_blob_kind {
+    HT_BLOB_NM = 1,           // N:M weights of a product or convolution
+    HT_BLOB_NM_BACKWARD = 2   // N:M weights along the output channels
+} ht_blob_kind;
+
+enum { HT_BLOB_PERMUTED = 1 };  // flag: a permutation of the columns lies behind the weights
 
 typedef struct ht_blob_header {
     uint64_t magic;       // "HALFTONE" read as a little-endian number, so a big-endian machine refuses the blob
@@ -17,20 +22,21 @@ typedef struct ht_blob_header {
     uint16_t dtype;       // ht_dtype of the values
     uint32_t n, m;        // the pattern
     uint64_t rows;        // outputs
-    uint64_t columns;     // inputs
+    uint64_t columns;     // inputs, at each tap
     uint64_t bytes;       // the whole blob, this header included
-    uint32_t shared_rows; // rows that share a pattern
-    uint32_t reserved;    // 0
+    uint16_t shared_rows; // rows that share a pattern
+    uint16_t flags;
+    uint32_t taps;        // of a convolution's filter; 0 = 1
     uint64_t check;       // of the seven words before
 } ht_blob_header;
 
 _Static_assert(sizeof(ht_blob_header) == 64, "the header is part of the file format");
 
-/// Fills in magic, version, reserved and check.
+/// Fills in magic, version and check.
 void ht_blob_seal(ht_blob_header *header);
 
-/// Copies the header out of `blob` after checking that it is a sealed one of this kind whose blob fits in `size` bytes.
+/// Copies the header out of `blob` after checking that it is a sealed one whose blob fits in `size` bytes.
 /// `blob` must be 64-byte aligned.
-ht_status ht_blob_open(const void *blob, size_t size, ht_blob_kind kind, ht_blob_header *header);
+ht_status ht_blob_open(const void *blob, size_t size, ht_blob_header *header);
 
 #endif

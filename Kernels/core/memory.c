@@ -35,3 +35,18 @@ ht_status ht_check_matrix(const void *data, size_t rows, size_t columns, size_t 
     if (!data) return HT_ERROR_NULL;
     return ht_is_aligned(data, element) ? HT_OK : HT_ERROR_ALIGNMENT;
 }
+
+ht_status ht_check_permutation(const uint32_t *numbers, size_t count, size_t first) {
+    ht_status status = HT_OK;
+    bool *seen = calloc(count + 1, sizeof *seen);
+    if (!seen) return HT_ERROR_MEMORY;
+    for (size_t i = 0; i < count && !status; i++) {
+        size_t number = numbers[i] - first;
+        if (numbers[i] < first || number >= count || seen[number])
+            status = HT_ERROR_PERMUTATION;
+        else
+            seen[number] = true;
+    }
+    free(seen);
+    return status;
+}

@@ -567,6 +567,10 @@ static void schedule(const job *j, ht_nm_schedule *s) {
 
 void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
+    if (task->image) {
+        ht_nm_gemm_bf16_avx512(task);
+        return;
+    }
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
     if (task->schedule) schedule(&j, task->schedule);
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {

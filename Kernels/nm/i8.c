@@ -50,10 +50,11 @@ static size_t x_size(const blocking *b) { return b->rows * b->windows * HT_NM_I8
 static size_t picks_size(const blocking *b) { return b->strips * b->steps * HT_NM_I8_STEP; }
 static size_t sums_size(void) { return most_strips * tile_rows * HT_NM_STRIP * sizeof(int32_t); }
 static size_t less_size(void) { return most_strips * HT_NM_STRIP * sizeof(int32_t); }
+static size_t zeros_size(const ht_nm_layout *l) { return ht_round_up(l->of.tap_columns, HT_ALIGNMENT); }
 
 ht_status ht_nm_i8_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     blocking b = choose_blocking(l, t);
-    *bytes = x_size(&b) + picks_size(&b) + sums_size() + less_size();
+    *bytes = x_size(&b) + picks_size(&b) + sums_size() + less_size() + zeros_size(l);
     return HT_OK;
 }
 
@@ -68,6 +69,7 @@ typedef struct job {
     uint8_t *picks;  // [strip][step]
     int32_t *sums;  // [strip][row][16]
     int32_t *less;  // [strip][16]
+    uint8_t *zeros;  // a pixel outside the image
 } job;
 
 // Where kernels and caller disagree about the sign of X, its highest bit is flipped: a signed x becomes x + 128, one
@@ -83,17 +85,22 @@ static int32_t zero_of(const job *j) {
 
 // MARK: X
 
-void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
-                   uint8_t flip, uint8_t *to) {
-    for (size_t begin = 0; begin < columns; begin += width)
-        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
-            size_t count = r < present ? ht_min(width, columns - begin) : 0;
-            for (size_t c = 0; c < count; c++) to[c] = x[r * x_stride + begin + c] ^ flip;
-            memset(to + count, 0, HT_NM_I8_WINDOW - count);
-        }
+void ht_nm_i8_copy(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
+                   size_t room) {
+    for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
+        const uint8_t *from = lines[r];
+        for (size_t c = 0; from && c < count; c++) to[c] = from[column + c] ^ flip;
+        memset(to + (from ? count : 0), 0, room - (from ? count : 0));
+    }
 }
 
-// As ht_nm_i8_copy, from rows of X that are columns in memory.
+// A pixel outside the image is a zero as X writes it.
+static void fill_zeros(const job *j) {
+    const ht_quantization *q = j->task->epilogue.quantization;
+    if (j->task->image) memset(j->zeros, q ? (uint8_t)q->x_zero : 0, zeros_size(j->l));
+}
+
+// Copies rows of X that are columns in memory to [window][row][64].
 static void transpose(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
                       uint8_t flip, uint8_t *to) {
     memset(to, 0, ht_ceil_div(columns, width) * rows * HT_NM_I8_WINDOW);
@@ -102,14 +109,33 @@ static void transpose(const uint8_t *x, size_t x_stride, size_t rows, size_t pre
             for (size_t r = 0; r < present; r++) to[r * HT_NM_I8_WINDOW + c] = x[(begin + c) * x_stride + r] ^ flip;
 }
 
+// Copies the columns of a segment of X, which begins at a column of the weights.
+static void copy_segment(const job *j, const void *const *lines, size_t rows, const ht_nm_segment *at, size_t column,
+                         uint8_t *to) {
+    const size_t width = ht_nm_i8_window_columns(j->l);
+    for (size_t done = 0, each; done < at->columns; done += each) {
+        const size_t window = (column + done) / width, place = (column + done) % width;
+        each = ht_min(at->columns - done, width - place);
+        size_t present = done < at->present ? ht_min(each, at->present - done) : 0;
+        j->vectors->copy(lines, done, rows, present, flip_of(j), to + window * rows * HT_NM_I8_WINDOW + place,
+                         HT_NM_I8_WINDOW - place);
+    }
+}
+
 static void copy_tile(const job *j, size_t t, size_t rows, size_t present, uint8_t *to) {
     const ht_nm_task *task = j->task;
-    size_t columns = j->l->columns, width = ht_nm_i8_window_columns(j->l);
-    const uint8_t *x = task->x;
-    if (task->x_order == HT_ORDER_ROWS)
-        j->vectors->copy(x + t * task->x_stride, task->x_stride, rows, present, columns, width, flip_of(j), to);
-    else
-        transpose(x + t, task->x_stride, rows, present, columns, width, flip_of(j), to);
+    if (task->x_order == HT_ORDER_FEATURES) {
+        transpose((const uint8_t *)task->x + t, task->x_stride, rows, present, j->l->columns,
+                  ht_nm_i8_window_columns(j->l), flip_of(j), to);
+        return;
+    }
+    const void *lines[tile_rows] = {NULL};
+    for (size_t column = 0; column < j->l->columns;) {
+        const ht_nm_segment at = ht_nm_segment_at(j->l, column, j->l->columns);
+        ht_nm_x_lines(task, t, present, &at, j->zeros, lines);
+        copy_segment(j, lines, rows, &at, column, to);
+        column += at.columns;
+    }
 }
 
 // MARK: tiles
@@ -307,6 +333,8 @@ void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task) {
     j.picks = j.x + x_size(&j.b);
     j.sums = (int32_t *)(j.picks + picks_size(&j.b));
     j.less = j.sums + sums_size() / sizeof *j.sums;
+    j.zeros = (uint8_t *)j.less + less_size();
+    fill_zeros(&j);
     if (j.b.steps == 0) {
         store_empty(&j);
         return;

@@ -55,10 +55,10 @@ typedef struct ht_nm_i8_vectors {
     /// Kernels that read indices instead of picks, for so few rows of X that picks do not pay; they do not know maps.
     /// Null: there is none.
     ht_nm_i8_kernel *direct[HT_NM_I8_DIRECT];
-    /// Copies `rows` rows of `columns` values of X, of which `present` exist, to [window][row][64], each value xor
-    /// `flip`, with zeros where there is no value. A window has `width` columns.
-    void (*copy)(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
-                 uint8_t flip, uint8_t *to);
+    /// Copies `count` values of each of `rows` lines, from `column` on, to [row][64], each value xor `flip`; up to
+    /// `room` of the 64 bytes are written, with zeros where there is no line or value.
+    void (*copy)(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
+                 size_t room);
     /// Turns the index fields of a strip into picks.
     void (*pick)(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
     /// The sum of each row's weights.
@@ -102,8 +102,8 @@ HT_INLINE void ht_nm_i8_pick_maps(const ht_nm_layout *l, const uint8_t *indices,
 }
 
 /// `copy` for any machine.
-void ht_nm_i8_copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
-                   uint8_t flip, uint8_t *to);
+void ht_nm_i8_copy(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
+                   size_t room);
 
 /// `pick` of every AVX2 row and of every NEON row.
 void ht_nm_i8_pick_avx2(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);

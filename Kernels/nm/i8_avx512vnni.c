@@ -327,16 +327,20 @@ static void store(const ht_nm_i8_output *out) {
 
 // MARK: X
 
-static void copy(const uint8_t *x, size_t x_stride, size_t rows, size_t present, size_t columns, size_t width,
-                 uint8_t flip, uint8_t *to) {
+static void copy(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
+                 size_t room) {
     const __m512i flips = _mm512_set1_epi8((char)flip);
-    for (size_t begin = 0; begin < columns; begin += width) {
-        const __mmask64 in = lowest(ht_min(width, columns - begin));
-        for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
-            __m512i values = _mm512_setzero_si512();
-            if (r < present) values = _mm512_maskz_loadu_epi8(in, x + r * x_stride + begin);
-            _mm512_store_si512(to, _mm512_maskz_mov_epi8(in, _mm512_xor_si512(values, flips)));
+    const __mmask64 in = lowest(count), out = lowest(room);
+    for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
+        __m512i values = _mm512_setzero_si512();
+        if (lines[r]) {
+            values = _mm512_maskz_loadu_epi8(in, (const uint8_t *)lines[r] + column);
+            values = _mm512_maskz_mov_epi8(in, _mm512_xor_si512(values, flips));
         }
+        if (room == HT_NM_I8_WINDOW)
+            _mm512_store_si512(to, values);
+        else
+            _mm512_mask_storeu_epi8(to, out, values);
     }
 }
 

@@ -14,8 +14,10 @@ static const char *element(const void *matrix, size_t stride, ht_order order, si
     return (const char *)matrix + line * stride + place * size;
 }
 
-static int32_t x_at(const ht_nm_task *task, size_t t, size_t column) {
-    const char *x = element(task->x, task->x_stride, task->x_order, 1, t, column);
+// A pixel outside the image is a real zero.
+static int32_t x_at(const ht_nm_task *task, size_t t, size_t column, int32_t x_zero) {
+    const void *x = ht_nm_x_element(task, t, column);
+    if (!x) return x_zero;
     return task->x_dtype == HT_DTYPE_U8 ? *(const uint8_t *)x : *(const int8_t *)x;
 }
 
@@ -29,7 +31,7 @@ static int32_t sum_of(const ht_nm_task *task, size_t t, size_t o, int32_t x_zero
     for (size_t s = 0, row = o % l->together; s < l->last_slots; s++) {
         int32_t weight = *(const int8_t *)ht_nm_value(l, values, row, s);
         size_t column = ht_nm_slot_column(l, indices, row, s);
-        if (weight && column < l->columns) sum += (uint32_t)(weight * (x_at(task, t, column) - x_zero));
+        if (weight && column < l->columns) sum += (uint32_t)(weight * (x_at(task, t, column, x_zero) - x_zero));
     }
     return (int32_t)sum;
 }

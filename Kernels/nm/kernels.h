@@ -5,7 +5,7 @@
 
 #include "core/isa.h"
 #include "halftone/plan.h"
-#include "layout.h"
+#include "image.h"
 
 /// Rows of X that meet the weights in one design.
 typedef struct ht_nm_passes {
@@ -32,6 +32,7 @@ typedef struct ht_nm_task {
     size_t x_stride;            // bytes
     ht_dtype x_dtype;
     ht_order x_order;
+    const ht_nm_image *image;   // null, or: X is this image, in rows, and t counts the pixels of Y
     void *y;
     size_t y_stride;            // bytes
     ht_dtype y_dtype;
@@ -42,6 +43,13 @@ typedef struct ht_nm_task {
     void *scratch;              // as much as the product's scratch function says, 64-byte aligned
     ht_nm_schedule *schedule;  // null, or: there is no part of Y, say only how one of schedule->t rows would be done
 } ht_nm_task;
+
+/// Where `rows` samples of X begin at a column of the segment's tap, X in rows; null for a pixel that there is not.
+void ht_nm_x_lines(const ht_nm_task *task, size_t t, size_t rows, const ht_nm_segment *at, const void *none,
+                   const void **lines);
+
+/// One value of X; null in the padding of a tap and outside the image.
+const void *ht_nm_x_element(const ht_nm_task *task, size_t t, size_t column);
 
 typedef void ht_nm_gemm_kernel(const ht_nm_task *task);
 

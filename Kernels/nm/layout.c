@@ -72,21 +72,30 @@ static void choose_code(ht_nm_layout *l) {
     if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
 }
 
-ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_dtype dtype, size_t shared_rows,
-                            ht_nm_layout *l) {
-    if (!ht_nm_is_pattern(n, m)) return HT_ERROR_PATTERN;
-    if (!ht_nm_is_weight(dtype)) return HT_ERROR_BLOB_DTYPE;
-    if (columns > PTRDIFF_MAX / 16 || rows > PTRDIFF_MAX / 16) return HT_ERROR_OVERFLOW;
-    *l = (ht_nm_layout){.rows = rows,
-                        .columns = columns,
-                        .n = n,
-                        .m = m,
-                        .dtype = dtype,
-                        .value_bytes = ht_dtype_size(dtype),
-                        .shared_rows = shared_rows};
+// Rows and columns, the latter with the padding of taps, are small enough for what follows.
+static bool choose_size(ht_nm_layout *l) {
+    const ht_nm_matrix *of = &l->of;
+    const size_t most = PTRDIFF_MAX / 16;
+    if (of->tap_columns > most || of->rows > most || of->taps > UINT32_MAX) return false;
+    l->tap_width = of->taps > 1 ? ht_round_up(of->tap_columns, of->m) : of->tap_columns;
+    return ht_mul(of->taps, l->tap_width, &l->columns) && l->columns <= most;
+}
+
+ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
+    if (!ht_nm_is_pattern(of->n, of->m)) return HT_ERROR_PATTERN;
+    if (!ht_nm_is_weight(of->dtype)) return HT_ERROR_BLOB_DTYPE;
+    *l = (ht_nm_layout){.of = *of,
+                        .rows = of->rows,
+                        .n = of->n,
+                        .m = of->m,
+                        .dtype = of->dtype,
+                        .value_bytes = ht_dtype_size(of->dtype),
+                        .shared_rows = of->shared_rows};
+    if (!choose_size(l)) return HT_ERROR_OVERFLOW;
+    const size_t columns = l->columns, rows = l->rows;
     l->together = has_bytes(l) ? HT_NM_STRIP : HT_NM_QUAD;
     l->step = HT_ALIGNMENT / l->together / l->value_bytes;
-    l->index_share = has_bytes(l) ? 1 : ht_min(shared_rows, HT_NM_QUAD);
+    l->index_share = has_bytes(l) ? 1 : ht_min(l->shared_rows, HT_NM_QUAD);
     choose_code(l);
     l->blocks = columns ? ht_ceil_div(columns, l->block_columns) : 0;
     l->bundles = ht_ceil_div(rows, l->together);
@@ -104,23 +113,56 @@ ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_
     l->values = sizeof(ht_blob_header);
     l->indices = l->values + l->bundles * ht_nm_value_bytes(l, slots);
     l->bytes = ht_round_up(l->indices + units * l->bundles * ht_nm_unit_bytes(l), HT_ALIGNMENT) + tail_padding;
+    if (of->permuted) {
+        l->permutation = l->bytes;
+        l->bytes += ht_round_up(of->tap_columns * sizeof(uint32_t), HT_ALIGNMENT);
+    }
     return HT_OK;
+}
+
+// One tap is written as 0, as before there were several.
+ht_blob_header ht_nm_layout_header(const ht_nm_layout *l) {
+    ht_blob_header header = {.kind = (uint16_t)l->of.kind,
+                             .layout = HT_NM_LAYOUT_VERSION,
+                             .dtype = (uint16_t)l->dtype,
+                             .n = (uint32_t)l->n,
+                             .m = (uint32_t)l->m,
+                             .rows = l->rows,
+                             .columns = l->of.tap_columns,
+                             .bytes = l->bytes,
+                             .shared_rows = (uint16_t)l->shared_rows,
+                             .flags = l->of.permuted ? HT_BLOB_PERMUTED : 0,
+                             .taps = l->of.taps > 1 ? (uint32_t)l->of.taps : 0};
+    ht_blob_seal(&header);
+    return header;
+}
+
+static bool is_known_kind(unsigned kind) { return kind == HT_BLOB_NM || kind == HT_BLOB_NM_BACKWARD; }
+
+// The blob says of itself what the packer would.
+static bool is_sealed_as(const ht_nm_layout *l, const ht_blob_header *header) {
+    ht_blob_header expected = ht_nm_layout_header(l);
+    return !memcmp(&expected, header, sizeof expected);
 }
 
 ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
     ht_blob_header header;
-    ht_status status = ht_blob_open(packed, size, HT_BLOB_NM, &header);
+    ht_status status = ht_blob_open(packed, size, &header);
     if (status) return status;
+    if (!is_known_kind(header.kind)) return HT_ERROR_BLOB_FOREIGN;
     if (header.layout != HT_NM_LAYOUT_VERSION) return HT_ERROR_BLOB_VERSION;
     if (header.rows > SIZE_MAX || header.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
-    ht_options sharing = {.shared_rows = (int)header.shared_rows};
-    size_t shared_rows;
-    if (header.shared_rows > 8 || header.shared_rows == 0 || ht_nm_shared_rows(&sharing, &shared_rows))
-        return HT_ERROR_BLOB_CORRUPT;
-    if (ht_nm_layout_make((size_t)header.rows, (size_t)header.columns, header.n, header.m, (ht_dtype)header.dtype,
-                          shared_rows, l))
-        return HT_ERROR_BLOB_CORRUPT;
-    return l->bytes == header.bytes ? HT_OK : HT_ERROR_BLOB_CORRUPT;
+    ht_options sharing = {.shared_rows = header.shared_rows};
+    ht_nm_matrix of = {.kind = (ht_blob_kind)header.kind,
+                       .rows = (size_t)header.rows,
+                       .taps = header.taps ? header.taps : 1,
+                       .tap_columns = (size_t)header.columns,
+                       .n = header.n,
+                       .m = header.m,
+                       .dtype = (ht_dtype)header.dtype,
+                       .permuted = header.flags & HT_BLOB_PERMUTED};
+    if (ht_nm_shared_rows(&sharing, &of.shared_rows) || ht_nm_layout_make(&of, l)) return HT_ERROR_BLOB_CORRUPT;
+    return is_sealed_as(l, &header) ? HT_OK : HT_ERROR_BLOB_CORRUPT;
 }
 
 // The column in its unit of the map's set bit number `slot`; of a damaged map the unit's last.

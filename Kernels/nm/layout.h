@@ -30,15 +30,29 @@ typedef enum ht_nm_code {
     HT_NM_CODES
 } ht_nm_code;
 
-/// Everything that follows from rows, columns, pattern, type and sharing.
+/// What a packed matrix is of.
+typedef struct ht_nm_matrix {
+    ht_blob_kind kind;
+    size_t rows;
+    size_t taps, tap_columns;    // a row's columns: in a product one tap has them all
+    size_t n, m;
+    ht_dtype dtype;
+    size_t shared_rows;          // rows that share a pattern: 1, 2, 4 or 8
+    bool permuted;               // place j of a tap is not column j but another one
+} ht_nm_matrix;
+
+/// Everything that follows from that.
 ///
 /// The columns are cut into blocks, and each row keeps the same number of slots in a block; a slot is a weight and its
-/// index. The rows are cut into bundles, whose weights are interleaved.
+/// index. The rows are cut into bundles, whose weights are interleaved. Groups begin anew at each tap: where there are
+/// several, each is padded to whole groups with columns in which X is zero, and all else counts these columns too.
 typedef struct ht_nm_layout {
+    ht_nm_matrix of;
     size_t rows, columns, n, m;
     ht_dtype dtype;
+    size_t tap_width;            // columns of a tap, padding included
     size_t value_bytes;          // of a weight
-    size_t shared_rows;          // rows that share a pattern: 1, 2, 4 or 8
+    size_t shared_rows;
     size_t together;             // rows of a bundle: a quad, or a strip where weights have 8 bits
     size_t step;                 // slots of a row in 64 bytes of a bundle; blocks hold whole steps
     ht_nm_code code;
@@ -54,6 +68,7 @@ typedef struct ht_nm_layout {
     size_t last_slots;           // in the last block
     size_t bundles;
     size_t values, indices;      // byte offsets in the blob
+    size_t permutation;          // likewise, of a column number for each place of a tap; 0: there is none
     size_t bytes;                // the blob
 } ht_nm_layout;
 
@@ -66,11 +81,42 @@ static inline bool ht_nm_is_weight(ht_dtype dtype) { return HT_DTYPE_F32 <= dtyp
 ht_status ht_nm_shared_rows(const ht_options *options, size_t *rows);
 
 /// Works the layout out. Errors: PATTERN, OVERFLOW, BLOB_DTYPE.
-ht_status ht_nm_layout_make(size_t rows, size_t columns, size_t n, size_t m, ht_dtype dtype, size_t shared_rows,
-                            ht_nm_layout *layout);
+ht_status ht_nm_layout_make(const ht_nm_matrix *matrix, ht_nm_layout *layout);
 
-/// Checks a blob's header and works out its layout.
+/// The header of a blob with this layout.
+ht_blob_header ht_nm_layout_header(const ht_nm_layout *layout);
+
+/// Checks a blob's header and works out its layout, of whatever kind of N:M weights.
 ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *layout);
+
+/// Columns that lie side by side in W and X.
+typedef struct ht_nm_segment {
+    size_t tap, place;           // of the first
+    size_t columns;              // of the padded matrix
+    size_t present;              // of these the first so many are columns of W, the others padding
+} ht_nm_segment;
+
+/// The columns from `column` on that are before `end` and of one tap.
+static inline ht_nm_segment ht_nm_segment_at(const ht_nm_layout *l, size_t column, size_t end) {
+    size_t tap = l->of.taps > 1 ? column / l->tap_width : 0, place = column - tap * l->tap_width;
+    size_t columns = ht_min(end - column, l->tap_width - place);
+    return (ht_nm_segment){tap, place, columns,
+                           place < l->of.tap_columns ? ht_min(columns, l->of.tap_columns - place) : 0};
+}
+
+/// The columns of W in the group that begins at a column.
+static inline size_t ht_nm_group_columns(const ht_nm_layout *l, size_t column) {
+    return ht_nm_segment_at(l, column, ht_min(l->columns, column + l->m)).present;
+}
+
+/// The column of W in X, or the row of W where it is packed backward, that stands at a place of each tap. Damaged blobs
+/// have one too.
+static inline size_t ht_nm_place_column(const ht_nm_layout *l, const void *packed, size_t place) {
+    uint32_t column;
+    if (!l->permutation) return place;
+    memcpy(&column, (const char *)packed + l->permutation + place * sizeof column, sizeof column);
+    return column < l->of.tap_columns ? column : 0;
+}
 
 /// Columns of the matrix in block b.
 static inline size_t ht_nm_block_width(const ht_nm_layout *l, size_t b) {

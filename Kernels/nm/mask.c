@@ -4,7 +4,8 @@
 
 #include "core/threads.h"
 #include "element.h"
-#include "layout.h"
+#include "halftone/nm_conv.h"
+#include "image.h"
 
 // The n largest of `count` <= 64 keys, a bit each; of equals the lower column wins.
 static uint64_t largest(const uint64_t *key, size_t count, size_t n) {
@@ -22,8 +23,10 @@ static uint64_t largest(const uint64_t *key, size_t count, size_t n) {
 
 typedef struct mask_job {
     size_t rows, columns, n, m;
+    size_t taps, tap_columns;  // groups of columns begin anew at each tap; a matrix has one
+    size_t group_rows;         // rows that share a pattern are of one group of a convolution
     ht_dtype dtype;
-    size_t shared_rows;
+    size_t shared_rows, shared_taps;
     const void *w;
     size_t w_stride;
     uint8_t *bits;           // of a masking
@@ -41,18 +44,29 @@ static uint64_t key_of_sum(double sum) {
     return bits;
 }
 
-// What a column of rows row ..< end weighs.
-static uint64_t key_of(const mask_job *job, size_t row, size_t end, size_t column) {
-    if (job->shared_rows == 1) return ht_nm_magnitude(job->dtype, weights_row(job, row), column);
+// Rows and taps that share one pattern.
+typedef struct mask_set {
+    size_t row, row_end;
+    size_t tap, tap_end;
+} mask_set;
+
+// What a column of a set weighs; `place` counts in each tap.
+static uint64_t key_of(const mask_job *job, const mask_set *set, size_t place) {
+    size_t column = set->tap * job->tap_columns + place;
+    if (job->shared_rows == 1 && job->shared_taps == 1)
+        return ht_nm_magnitude(job->dtype, weights_row(job, set->row), column);
     double sum = 0;
-    for (; row < end; row++)
-        sum += ht_nm_magnitude_value(job->dtype, ht_nm_magnitude(job->dtype, weights_row(job, row), column));
+    for (size_t row = set->row; row < set->row_end; row++)
+        for (size_t tap = set->tap; tap < set->tap_end; tap++) {
+            uint32_t magnitude = ht_nm_magnitude(job->dtype, weights_row(job, row), tap * job->tap_columns + place);
+            sum += ht_nm_magnitude_value(job->dtype, magnitude);
+        }
     return key_of_sum(sum);
 }
 
-static uint64_t kept_columns(const mask_job *job, size_t row, size_t end, size_t column, size_t count) {
+static uint64_t kept_columns(const mask_job *job, const mask_set *set, size_t place, size_t count) {
     uint64_t key[64];
-    for (size_t j = 0; j < count; j++) key[j] = key_of(job, row, end, column + j);
+    for (size_t j = 0; j < count; j++) key[j] = key_of(job, set, place + j);
     return largest(key, count, job->n);
 }
 
@@ -74,20 +88,36 @@ static void prune_group(const mask_job *job, size_t row, size_t column, size_t c
             memset(to, 0, element);
 }
 
+static void apply(const mask_job *job, size_t row, size_t column, size_t count, uint64_t kept) {
+    if (job->bits)
+        write_bits(job->bits + row * job->out_stride, column, kept);
+    else
+        prune_group(job, row, column, count, kept);
+}
+
+static void apply_to_set(const mask_job *job, const mask_set *set) {
+    for (size_t place = 0; place < job->tap_columns; place += job->m) {
+        size_t count = ht_min(job->m, job->tap_columns - place);
+        uint64_t kept = kept_columns(job, set, place, count);
+        for (size_t row = set->row; row < set->row_end; row++)
+            for (size_t tap = set->tap; tap < set->tap_end; tap++)
+                apply(job, row, tap * job->tap_columns + place, count, kept);
+    }
+}
+
+static size_t sets_of_group(const mask_job *job) { return ht_ceil_div(job->group_rows, job->shared_rows); }
+
 // The rows that share one pattern.
-static void mask_set(void *context, size_t set) {
+static void mask_rows(void *context, size_t part) {
     const mask_job *job = context;
-    size_t begin = set * job->shared_rows, end = ht_min(job->rows, begin + job->shared_rows);
-    for (size_t row = begin; row < end && job->bits; row++)
+    size_t sets = sets_of_group(job), group_row = part / sets * job->group_rows;
+    mask_set set = {.row = group_row + part % sets * job->shared_rows};
+    set.row_end = ht_min(group_row + job->group_rows, set.row + job->shared_rows);
+    for (size_t row = set.row; row < set.row_end && job->bits; row++)
         memset(job->bits + row * job->out_stride, 0, ht_ceil_div(job->columns, 8));
-    for (size_t c = 0; c < job->columns; c += job->m) {
-        size_t count = ht_min(job->m, job->columns - c);
-        uint64_t kept = kept_columns(job, begin, end, c, count);
-        for (size_t row = begin; row < end; row++)
-            if (job->bits)
-                write_bits(job->bits + row * job->out_stride, c, kept);
-            else
-                prune_group(job, row, c, count, kept);
+    for (; set.tap < job->taps; set.tap = set.tap_end) {
+        set.tap_end = set.tap + job->shared_taps;
+        apply_to_set(job, &set);
     }
 }
 
@@ -97,12 +127,14 @@ static ht_status check(mask_job *job, const ht_options *options) {
     if (!ht_nm_is_pattern(job->n, job->m)) return HT_ERROR_PATTERN;
     ht_status status = ht_nm_shared_rows(options, &job->shared_rows);
     if (status) return status;
+    job->shared_taps = options && options->shared_taps ? job->taps : 1;
     return ht_check_matrix(job->w, job->rows, job->columns, ht_dtype_size(job->dtype), &job->w_stride);
 }
 
 static void run(mask_job *job, const ht_options *options) {
-    if (job->columns)
-        ht_each_row(mask_set, job, ht_ceil_div(job->rows, job->shared_rows), options ? options->threads : 0);
+    if (job->columns == 0 || job->rows == 0) return;
+    size_t sets = job->rows / job->group_rows * sets_of_group(job);
+    ht_each_row(mask_rows, job, sets, options ? options->threads : 0);
 }
 
 static ht_status mask(mask_job job, uint8_t *mask, size_t mask_stride, const ht_options *options) {
@@ -123,16 +155,67 @@ static ht_status prune(mask_job job, void *pruned, size_t pruned_stride, const h
     return status;
 }
 
-#define DEFINE(suffix, element, type)                                                                          \
-    ht_status ht_nm_mask_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,   \
-                                  uint8_t *bits, size_t mask_stride, const ht_options *options) {              \
-        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride}; \
-        return mask(job, bits, mask_stride, options);                                                          \
-    }                                                                                                          \
-    ht_status ht_nm_prune_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,  \
-                                   element *pruned, size_t pruned_stride, const ht_options *options) {         \
-        mask_job job = {.rows = o, .columns = k, .n = n, .m = m, .dtype = type, .w = w, .w_stride = w_stride}; \
-        return prune(job, pruned, pruned_stride, options);                                                     \
+static mask_job matrix_job(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype, const void *w, size_t w_stride) {
+    return (mask_job){.rows = o,
+                      .columns = k,
+                      .n = n,
+                      .m = m,
+                      .taps = 1,
+                      .tap_columns = k,
+                      .group_rows = o,
+                      .dtype = dtype,
+                      .w = w,
+                      .w_stride = w_stride};
+}
+
+// Sets of filters that share a pattern end with their group.
+static ht_status filters_job(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
+                             size_t w_stride, mask_job *job) {
+    ht_conv conv;
+    ht_status status = ht_nm_conv_make(shape, &conv);
+    if (status) return status;
+    const ht_conv_shape *s = &conv.shape;
+    size_t taps = s->kernel_height * s->kernel_width, channels = s->channels / s->groups, columns;
+    if (!ht_mul(taps, channels, &columns)) return HT_ERROR_OVERFLOW;
+    *job = matrix_job(s->outputs, columns, n, m, dtype, w, w_stride);
+    job->taps = taps;
+    job->tap_columns = channels;
+    job->group_rows = s->outputs / s->groups;
+    return HT_OK;
+}
+
+static ht_status mask_filters(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
+                              size_t w_stride, uint8_t *bits, size_t mask_stride, const ht_options *options) {
+    mask_job job;
+    ht_status status = filters_job(shape, n, m, dtype, w, w_stride, &job);
+    return status ? status : mask(job, bits, mask_stride, options);
+}
+
+static ht_status prune_filters(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
+                               size_t w_stride, void *pruned, size_t pruned_stride, const ht_options *options) {
+    mask_job job;
+    ht_status status = filters_job(shape, n, m, dtype, w, w_stride, &job);
+    return status ? status : prune(job, pruned, pruned_stride, options);
+}
+
+#define DEFINE(suffix, element, type)                                                                         \
+    ht_status ht_nm_mask_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,  \
+                                  uint8_t *bits, size_t mask_stride, const ht_options *options) {             \
+        return mask(matrix_job(o, k, n, m, type, w, w_stride), bits, mask_stride, options);                   \
+    }                                                                                                         \
+    ht_status ht_nm_prune_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride, \
+                                   element *pruned, size_t pruned_stride, const ht_options *options) {        \
+        return prune(matrix_job(o, k, n, m, type, w, w_stride), pruned, pruned_stride, options);              \
+    }                                                                                                         \
+    ht_status ht_nm_conv_mask_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,      \
+                                       size_t w_stride, uint8_t *bits, size_t mask_stride,                    \
+                                       const ht_options *options) {                                           \
+        return mask_filters(shape, n, m, type, w, w_stride, bits, mask_stride, options);                      \
+    }                                                                                                         \
+    ht_status ht_nm_conv_prune_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,     \
+                                        size_t w_stride, element *pruned, size_t pruned_stride,               \
+                                        const ht_options *options) {                                          \
+        return prune_filters(shape, n, m, type, w, w_stride, pruned, pruned_stride, options);                 \
     }
 
 DEFINE(f32, float, HT_DTYPE_F32)

@@ -217,7 +217,7 @@ static void run_rows(const job *j, size_t t, size_t t_end) {
 // Few rows are faster widened, in narrower panels.
 void ht_nm_gemm_bf16_neonbf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    if (task->t_end - task->t_begin < narrow || l->blocks == 0) {
+    if (task->t_end - task->t_begin < narrow || l->blocks == 0 || task->image) {
         ht_nm_gemm_bf16_neon(task);
         return;
     }

@@ -4,7 +4,8 @@
 
 #include "core/threads.h"
 #include "element.h"
-#include "layout.h"
+#include "halftone/nm_gradient.h"
+#include "image.h"
 
 typedef struct pack_job {
     ht_nm_layout layout;
@@ -12,31 +13,56 @@ typedef struct pack_job {
     size_t w_stride;
     const uint8_t *mask;     // null: the entries are the weights that are not zero
     size_t mask_stride;
+    bool shared_taps;        // all taps of a row share their pattern
+    const uint32_t *permutation;  // of backward weights: place j is row permutation[j] of W; null: row first_row + j
+    size_t first_row;        // of W for this group of a convolution
     void *packed;
 } pack_job;
 
-static const void *weights_row(const pack_job *job, size_t row) { return (const char *)job->w + row * job->w_stride; }
+// Where a weight lies in W.
+typedef struct position {
+    size_t row, column;
+} position;
 
-static bool in_mask(const pack_job *job, size_t row, size_t column) {
-    return job->mask[row * job->mask_stride + column / 8] >> column % 8 & 1;
+// Backward weights are W transposed, with the taps in reverse.
+static position position_of(const pack_job *job, size_t row, size_t tap, size_t place) {
+    const ht_nm_matrix *of = &job->layout.of;
+    if (of->kind == HT_BLOB_NM) return (position){job->first_row + row, tap * of->tap_columns + place};
+    size_t from = job->permutation ? job->permutation[place] : job->first_row + place;
+    return (position){from, (of->taps - 1 - tap) * of->rows + row};
 }
 
-static bool is_entry(const pack_job *job, size_t row, size_t column) {
-    return job->mask ? in_mask(job, row, column)
-                     : ht_nm_magnitude(job->layout.dtype, weights_row(job, row), column) != 0;
+static const void *weights_row(const pack_job *job, size_t row) { return (const char *)job->w + row * job->w_stride; }
+
+static bool in_mask(const pack_job *job, position at) {
+    return job->mask[at.row * job->mask_stride + at.column / 8] >> at.column % 8 & 1;
+}
+
+static bool is_entry(const pack_job *job, position at) {
+    return job->mask ? in_mask(job, at) : ht_nm_magnitude(job->layout.dtype, weights_row(job, at.row), at.column) != 0;
+}
+
+// The places of a group at one tap of a row that are entries.
+static uint64_t entries_at(const pack_job *job, size_t row, size_t tap, size_t place, size_t count) {
+    uint64_t chosen = 0;
+    for (size_t j = 0; j < count; j++) chosen |= (uint64_t)is_entry(job, position_of(job, row, tap, place + j)) << j;
+    return chosen;
 }
 
 static uint64_t lowest_bits(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
 
-// The columns of a group that are an entry of any row that shares its pattern with `row`; filled up to n with the
-// lowest that are left. More than n stay more than n.
-static uint64_t entries(const pack_job *job, size_t row, size_t column, size_t count) {
+// The places of a group that are an entry of any row or tap that shares its pattern; filled up to n with the lowest
+// that are left. More than n stay more than n.
+static uint64_t entries(const pack_job *job, size_t row, ht_nm_segment group) {
     const ht_nm_layout *l = &job->layout;
     uint64_t chosen = 0;
     size_t begin = row / l->shared_rows * l->shared_rows, end = ht_min(l->rows, begin + l->shared_rows);
     for (size_t r = begin; r < end; r++)
-        for (size_t j = 0; j < count; j++) chosen |= (uint64_t)is_entry(job, r, column + j) << j;
-    for (uint64_t free = ~chosen & lowest_bits(count); free && (size_t)__builtin_popcountll(chosen) < l->n;
+        if (job->shared_taps)
+            for (size_t tap = 0; tap < l->of.taps; tap++) chosen |= entries_at(job, r, tap, group.place, group.present);
+        else
+            chosen |= entries_at(job, r, group.tap, group.place, group.present);
+    for (uint64_t free = ~chosen & lowest_bits(group.present); free && (size_t)__builtin_popcountll(chosen) < l->n;
          free &= free - 1)
         chosen |= free & -free;
     return chosen;
@@ -111,13 +137,18 @@ static slot_writer writer(const pack_job *job, size_t row, size_t b) {
 static void pack_group(const pack_job *job, slot_writer *out, size_t row, size_t b, size_t c) {
     const ht_nm_layout *l = &job->layout;
     static const uint32_t zero = 0;
-    size_t begin = b * l->block_columns;
-    for (uint64_t chosen = entries(job, row, begin + c, ht_min(l->m, out->width - c)); chosen; chosen &= chosen - 1) {
-        size_t column = c + (size_t)__builtin_ctzll(chosen);
-        bool filled_up = job->mask && !in_mask(job, row, begin + column);
-        const char *w = (const char *)weights_row(job, row) + (begin + column) * l->value_bytes;
-        write_slot(out, filled_up ? (const void *)&zero : w, column);
+    size_t begin = b * l->block_columns, last = out->slot + l->n;
+    const ht_nm_segment group = ht_nm_segment_at(l, begin + c, begin + ht_min(out->width, c + l->m));
+    for (uint64_t chosen = entries(job, row, group); chosen; chosen &= chosen - 1) {
+        size_t place = (size_t)__builtin_ctzll(chosen);
+        position at = position_of(job, row, group.tap, group.place + place);
+        bool filled_up = job->mask && !in_mask(job, at);
+        const char *w = (const char *)weights_row(job, at.row) + at.column * l->value_bytes;
+        write_slot(out, filled_up ? (const void *)&zero : w, c + place);
     }
+    // A tap's last group may have fewer columns, and columns behind them in which X is zero.
+    for (size_t place = group.present; place < group.columns && out->slot < last; place++)
+        write_slot(out, padding(l), c + place);
 }
 
 static void pack_block(const pack_job *job, size_t row, size_t b) {
@@ -137,8 +168,10 @@ static void pack_row(void *context, size_t row) {
 
 static bool row_fits(const pack_job *job, size_t row) {
     const ht_nm_layout *l = &job->layout;
-    for (size_t c = 0; c < l->columns; c += l->m)
-        if ((size_t)__builtin_popcountll(entries(job, row, c, ht_min(l->m, l->columns - c))) > l->n) return false;
+    for (size_t c = 0; c < l->columns; c += l->m) {
+        const ht_nm_segment group = ht_nm_segment_at(l, c, ht_min(l->columns, c + l->m));
+        if ((size_t)__builtin_popcountll(entries(job, row, group)) > l->n) return false;
+    }
     return true;
 }
 
@@ -148,68 +181,206 @@ static bool all_fit(const pack_job *job) {
     return true;
 }
 
-static void write_header(const pack_job *job) {
+static void write_permutation(const pack_job *job) {
     const ht_nm_layout *l = &job->layout;
-    ht_blob_header header = {.kind = HT_BLOB_NM,
-                             .layout = HT_NM_LAYOUT_VERSION,
-                             .dtype = (uint16_t)l->dtype,
-                             .n = (uint32_t)l->n,
-                             .m = (uint32_t)l->m,
-                             .rows = l->rows,
-                             .columns = l->columns,
-                             .bytes = l->bytes,
-                             .shared_rows = (uint32_t)l->shared_rows};
-    ht_blob_seal(&header);
+    char *to = (char *)job->packed + l->permutation;
+    memset(to, 0, l->bytes - l->permutation);
+    for (size_t place = 0; place < l->of.tap_columns; place++) {
+        uint32_t column = (uint32_t)(job->permutation[place] - job->first_row);
+        memcpy(to + place * sizeof column, &column, sizeof column);
+    }
+}
+
+// Writes the blob of one group.
+static void write_blob(const pack_job *job, int threads) {
+    const ht_nm_layout *l = &job->layout;
+    ht_blob_header header = ht_nm_layout_header(l);
     memcpy(job->packed, &header, sizeof header);
+    memset((char *)job->packed + l->indices, 0, l->bytes - l->indices);
+    if (l->blocks) ht_each_row(pack_row, (void *)job, l->bundles * l->together, threads);
+    if (l->permutation) write_permutation(job);
+}
+
+// MARK: calls
+
+// What a call is about: a matrix, or the filters of a convolution, forward or backward.
+typedef struct request {
+    ht_nm_matrix of;  // of one group, without the shared rows
+    size_t groups;
+    size_t rows, columns;  // of W
+    const uint32_t *permutation;
+} request;
+
+static request matrix_request(ht_blob_kind kind, size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
+                              const uint32_t *permutation) {
+    bool forward = kind == HT_BLOB_NM;
+    return (request){.of = {.kind = kind,
+                            .rows = forward ? o : k,
+                            .taps = 1,
+                            .tap_columns = forward ? k : o,
+                            .n = n,
+                            .m = m,
+                            .dtype = dtype,
+                            .permuted = permutation},
+                     .groups = 1,
+                     .rows = o,
+                     .columns = k,
+                     .permutation = permutation};
+}
+
+static ht_status filters_request(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
+                                 const uint32_t *permutation, request *out) {
+    ht_conv conv;
+    ht_status status = ht_nm_conv_make(shape, &conv);
+    if (status) return status;
+    const ht_conv_shape *s = &conv.shape;
+    bool forward = kind == HT_BLOB_NM;
+    size_t outputs = s->outputs / s->groups, channels = s->channels / s->groups;
+    *out = (request){.of = {.kind = kind,
+                            .rows = forward ? outputs : channels,
+                            .taps = s->kernel_height * s->kernel_width,
+                            .tap_columns = forward ? channels : outputs,
+                            .n = n,
+                            .m = m,
+                            .dtype = dtype,
+                            .permuted = permutation},
+                     .groups = s->groups,
+                     .rows = s->outputs,
+                     .permutation = permutation};
+    return ht_mul(out->of.taps, channels, &out->columns) ? HT_OK : HT_ERROR_OVERFLOW;
+}
+
+// The layout of a group and the size of all.
+static ht_status lay_out(const request *asked, const ht_options *options, ht_nm_layout *l, size_t *bytes) {
+    ht_nm_matrix of = asked->of;
+    ht_status status = ht_nm_shared_rows(options, &of.shared_rows);
+    if (!status) status = ht_nm_layout_make(&of, l);
+    if (!status && !ht_mul(l->bytes, asked->groups, bytes)) status = HT_ERROR_OVERFLOW;
+    return status;
+}
+
+static ht_status packed_size(const request *asked, const ht_options *options, size_t *size) {
+    ht_nm_layout l;
+    size_t bytes;
+    if (!size) return HT_ERROR_NULL;
+    ht_status status = lay_out(asked, options, &l, &bytes);
+    if (!status) *size = bytes;
+    return status;
+}
+
+static ht_status check_operands(pack_job *job, const request *asked, size_t packed_size, size_t bytes) {
+    ht_status status = ht_check_matrix(job->w, asked->rows, asked->columns, job->layout.value_bytes, &job->w_stride);
+    if (!status && job->mask)
+        status = ht_check_matrix(job->mask, asked->rows, ht_ceil_div(asked->columns, 8), 1, &job->mask_stride);
+    if (status) return status;
+    if (!job->packed) return HT_ERROR_NULL;
+    if (!ht_is_aligned(job->packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
+    return packed_size < bytes ? HT_ERROR_BUFFER_SIZE : HT_OK;
+}
+
+static pack_job job_of_group(const pack_job *all, const request *asked, size_t group) {
+    pack_job job = *all;
+    size_t each = asked->rows / asked->groups;
+    job.first_row = group * each;
+    if (asked->permutation) job.permutation = asked->permutation + group * each;
+    job.packed = (char *)all->packed + group * all->layout.bytes;
+    return job;
+}
+
+static ht_status check_group(const pack_job *job) {
+    if (job->permutation) {
+        ht_status status = ht_check_permutation(job->permutation, job->layout.of.tap_columns, job->first_row);
+        if (status) return status;
+    }
+    return all_fit(job) ? HT_OK : HT_ERROR_NOT_SPARSE;
+}
+
+static ht_status pack(const request *asked, pack_job job, size_t packed_size, const ht_options *options) {
+    size_t bytes;
+    int threads = options ? options->threads : 0;
+    if (threads < 0) return HT_ERROR_THREADS;
+    ht_status status = lay_out(asked, options, &job.layout, &bytes);
+    job.shared_taps = options && options->shared_taps;
+    if (!status) status = check_operands(&job, asked, packed_size, bytes);
+    for (size_t group = 0; !status && group < asked->groups; group++) {
+        const pack_job part = job_of_group(&job, asked, group);
+        status = check_group(&part);
+    }
+    for (size_t group = 0; !status && group < asked->groups; group++) {
+        const pack_job part = job_of_group(&job, asked, group);
+        write_blob(&part, threads);
+    }
+    return status;
+}
+
+static ht_status pack_filters(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
+                              const uint32_t *permutation, pack_job job, size_t packed_size,
+                              const ht_options *options) {
+    request asked;
+    ht_status status = filters_request(kind, shape, n, m, dtype, permutation, &asked);
+    return status ? status : pack(&asked, job, packed_size, options);
 }
 
 ht_status ht_nm_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype, const ht_options *options,
                             size_t *size) {
-    ht_nm_layout l;
-    size_t shared_rows;
-    if (!size) return HT_ERROR_NULL;
-    ht_status status = ht_nm_shared_rows(options, &shared_rows);
-    if (!status) status = ht_nm_layout_make(o, k, n, m, dtype, shared_rows, &l);
-    if (!status) *size = l.bytes;
-    return status;
+    const request asked = matrix_request(HT_BLOB_NM, o, k, n, m, dtype, NULL);
+    return packed_size(&asked, options, size);
 }
 
-static ht_status check(pack_job *job, size_t packed_size) {
-    const ht_nm_layout *l = &job->layout;
-    ht_status status = ht_check_matrix(job->w, l->rows, l->columns, l->value_bytes, &job->w_stride);
-    if (!status && job->mask)
-        status = ht_check_matrix(job->mask, l->rows, ht_ceil_div(l->columns, 8), 1, &job->mask_stride);
-    if (status) return status;
-    if (!job->packed) return HT_ERROR_NULL;
-    if (!ht_is_aligned(job->packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
-    if (packed_size < l->bytes) return HT_ERROR_BUFFER_SIZE;
-    return all_fit(job) ? HT_OK : HT_ERROR_NOT_SPARSE;
+ht_status ht_nm_backward_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
+                                     const uint32_t *permutation, const ht_options *options, size_t *size) {
+    const request asked = matrix_request(HT_BLOB_NM_BACKWARD, o, k, n, m, dtype, permutation);
+    return packed_size(&asked, options, size);
 }
 
-static ht_status pack(pack_job *job, size_t o, size_t k, size_t n, size_t m, ht_dtype dtype, size_t packed_size,
-                      const ht_options *options) {
-    ht_nm_layout *l = &job->layout;
-    size_t shared_rows;
-    if (options && options->threads < 0) return HT_ERROR_THREADS;
-    ht_status status = ht_nm_shared_rows(options, &shared_rows);
-    if (!status) status = ht_nm_layout_make(o, k, n, m, dtype, shared_rows, l);
-    if (!status) status = check(job, packed_size);
-    if (status) return status;
-    write_header(job);
-    memset((char *)job->packed + l->indices, 0, l->bytes - l->indices);
-    if (l->blocks) ht_each_row(pack_row, job, l->bundles * l->together, options ? options->threads : 0);
-    return HT_OK;
+ht_status ht_nm_conv_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
+                                 const ht_options *options, size_t *size) {
+    request asked;
+    ht_status status = filters_request(HT_BLOB_NM, shape, n, m, dtype, NULL, &asked);
+    return status ? status : packed_size(&asked, options, size);
 }
 
-#define DEFINE(suffix, element, dtype)                                                                             \
-    ht_status ht_nm_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,       \
-                                  const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,       \
-                                  const ht_options *options) {                                                     \
-        pack_job job = {.w = w, .w_stride = w_stride, .mask = mask, .mask_stride = mask_stride, .packed = packed}; \
-        return pack(&job, o, k, n, m, dtype, packed_size, options);                                                \
+ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
+                                          const uint32_t *permutation, const ht_options *options, size_t *size) {
+    request asked;
+    ht_status status = filters_request(HT_BLOB_NM_BACKWARD, shape, n, m, dtype, permutation, &asked);
+    return status ? status : packed_size(&asked, options, size);
+}
+
+#define JOB {.w = w, .w_stride = w_stride, .mask = mask, .mask_stride = mask_stride, .packed = packed}
+
+#define DEFINE(suffix, element, dtype)                                                                         \
+    ht_status ht_nm_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,   \
+                                  const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,   \
+                                  const ht_options *options) {                                                 \
+        const request asked = matrix_request(HT_BLOB_NM, o, k, n, m, dtype, NULL);                             \
+        return pack(&asked, (pack_job)JOB, packed_size, options);                                              \
+    }                                                                                                          \
+    ht_status ht_nm_conv_pack_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,       \
+                                       size_t w_stride, const uint8_t *mask, size_t mask_stride, void *packed, \
+                                       size_t packed_size, const ht_options *options) {                        \
+        return pack_filters(HT_BLOB_NM, shape, n, m, dtype, NULL, (pack_job)JOB, packed_size, options);        \
+    }
+
+#define DEFINE_BACKWARD(suffix, element, dtype)                                                                       \
+    ht_status ht_nm_backward_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride, \
+                                           const uint8_t *mask, size_t mask_stride, const uint32_t *permutation,      \
+                                           void *packed, size_t packed_size, const ht_options *options) {             \
+        const request asked = matrix_request(HT_BLOB_NM_BACKWARD, o, k, n, m, dtype, permutation);                    \
+        return pack(&asked, (pack_job)JOB, packed_size, options);                                                     \
+    }                                                                                                                 \
+    ht_status ht_nm_conv_backward_pack_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,     \
+                                                size_t w_stride, const uint8_t *mask, size_t mask_stride,             \
+                                                const uint32_t *permutation, void *packed, size_t packed_size,        \
+                                                const ht_options *options) {                                          \
+        return pack_filters(HT_BLOB_NM_BACKWARD, shape, n, m, dtype, permutation, (pack_job)JOB, packed_size,         \
+                            options);                                                                                 \
     }
 
 DEFINE(f32, float, HT_DTYPE_F32)
 DEFINE(f16, uint16_t, HT_DTYPE_F16)
 DEFINE(bf16, uint16_t, HT_DTYPE_BF16)
 DEFINE(i8, int8_t, HT_DTYPE_I8)
+DEFINE_BACKWARD(f32, float, HT_DTYPE_F32)
+DEFINE_BACKWARD(f16, uint16_t, HT_DTYPE_F16)
+DEFINE_BACKWARD(bf16, uint16_t, HT_DTYPE_BF16)

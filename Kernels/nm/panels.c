@@ -16,6 +16,7 @@ typedef struct blocking {
 
 enum {
     most_rows = 256,
+    widest_panel = 64,
     one_pass_outputs = 1024,
     wide_bytes = 16 << 10,          // of widened weights that strips take at once
     wide_strips = 4 * HT_NM_STRIP,   // a multiple of the strips that kernels work on together
@@ -84,8 +85,8 @@ typedef struct job {
     size_t index_share;    // rows of a quad whose indices are one field for the kernels in use
     const ht_nm_panel_shape *shapes;
     size_t t, rows;        // the rows of X in work
-    const void *source;    // X in f32 from row source_t on
-    size_t source_t, source_stride;
+    ht_nm_task source;     // of which the kernels take X: the task, or an f32 matrix of the rows in work
+    size_t source_t;       // its first row
     float *x;              // scratch: X as the kernels want it
     float *sums;           // scratch
     float *values;         // scratch: widened weights
@@ -93,25 +94,55 @@ typedef struct job {
     float *wide_x;         // scratch: widened X
 } job;
 
-// X from one row and column on.
-static const float *x_at(const job *j, size_t t, size_t column) {
-    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
-    size_t row = t - j->source_t, line = by_rows ? row : column, place = by_rows ? column : row;
-    return (const float *)((const char *)j->source + line * j->source_stride) + place;
+static bool is_bf16(const job *j) { return j->task->x_dtype == HT_DTYPE_BF16; }
+
+static bool by_rows(const job *j) { return j->source.x_order == HT_ORDER_ROWS; }
+
+// The columns from `column` on that lie side by side in X; the last block's padding behind all columns is none of them.
+static ht_nm_segment segment_at(const job *j, size_t column, size_t end) {
+    if (j->source.image) return ht_nm_segment_at(j->l, column, end);
+    return (ht_nm_segment){0, column, end - column, end - column};
 }
 
-static bool is_bf16(const job *j) { return j->task->x_dtype == HT_DTYPE_BF16; }
+// Where rows of X begin at a segment.
+static void find_lines(const job *j, size_t t, size_t rows, const ht_nm_segment *at, const void **lines) {
+    ht_nm_x_lines(&j->source, t - j->source_t, rows, at, NULL, lines);
+}
+
+static void widen(const uint16_t *from, size_t count, float *to) {
+    for (size_t i = 0; i < count; i++) to[i] = ht_bf16_to_f32(from[i]);
+}
+
+// One row of X with the columns as the weights count them.
+static void widen_row(const job *j, size_t t, float *to) {
+    for (size_t column = 0; column < j->l->columns;) {
+        const ht_nm_segment at = segment_at(j, column, j->l->columns);
+        const void *line;
+        ht_nm_x_lines(j->task, t, 1, &at, NULL, &line);
+        size_t present = line ? at.present : 0;
+        widen(line, present, to + column);
+        memset(to + column + present, 0, (at.columns - present) * sizeof *to);
+        column += at.columns;
+    }
+}
 
 // Makes the rows of X in work an f32 matrix in the order of X.
 static void widen_x(job *j) {
-    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
-    size_t lines = by_rows ? j->rows : j->l->columns, length = by_rows ? j->l->columns : j->rows;
-    const char *from = (const char *)j->task->x + (by_rows ? j->t * j->task->x_stride : j->t * sizeof(uint16_t));
-    for (size_t line = 0; line < lines; line++, from += j->task->x_stride)
-        for (size_t i = 0; i < length; i++) j->wide_x[line * length + i] = ht_bf16_to_f32(((const uint16_t *)from)[i]);
-    j->source = j->wide_x;
+    const ht_nm_task *task = j->task;
+    bool rows_first = task->x_order == HT_ORDER_ROWS;
+    size_t lines = rows_first ? j->rows : j->l->columns, length = rows_first ? j->l->columns : j->rows;
+    j->source = *task;
+    for (size_t line = 0; line < lines; line++)
+        if (rows_first)
+            widen_row(j, j->t + line, j->wide_x + line * length);
+        else
+            widen((const uint16_t *)((const char *)task->x + line * task->x_stride) + j->t, length,
+                  j->wide_x + line * length);
+    j->source.image = NULL;
+    j->source.x = j->wide_x;
+    j->source.x_dtype = HT_DTYPE_F32;
+    j->source.x_stride = length * sizeof(float);
     j->source_t = j->t;
-    j->source_stride = length * sizeof(float);
 }
 
 // The weights of some columns of Y in a block, as the kernels want them.
@@ -181,7 +212,7 @@ static size_t padded_columns(const job *j) {
 // One panel of the rows in work.
 typedef struct panel {
     const ht_nm_panel_shape *shape;
-    size_t row, rows;      // of the rows in work
+    size_t row, rows;  // of the rows in work
 } panel;
 
 // The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width
@@ -199,20 +230,40 @@ static float *panel_at(const job *j, const panel *p, size_t b) {
     return j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
 }
 
-// Packs columns c ..< end of block b, counted from its first. The last ones may be padding.
+static const float *features_at(const job *j, size_t t, size_t column) {
+    return (const float *)((const char *)j->source.x + column * j->source.x_stride) + (t - j->source_t);
+}
+
+// Packs columns of the block, counted from its first, and zeros behind its last.
 static void pack_columns(const job *j, const panel *p, size_t b, size_t c, size_t end) {
-    size_t width = ht_nm_block_width(j->l, b), begin = ht_min(c, width);
-    const float *from = x_at(j, j->t + p->row, b * j->l->block_columns + begin);
-    float *to = panel_at(j, p, b) + c * p->shape->width;
-    j->vectors->pack[j->task->x_order](from, j->source_stride, p->rows, width - begin, end - c, p->shape->width, to);
+    const size_t width = p->shape->width, begin = b * j->l->block_columns, columns = ht_nm_block_width(j->l, b);
+    float *to = panel_at(j, p, b) + c * width;
+    if (!by_rows(j)) {
+        size_t from = ht_min(c, columns);
+        const float *x = features_at(j, j->t + p->row, begin + from);
+        j->vectors->pack_features(x, j->source.x_stride, p->rows, columns - from, end - c, width, to);
+        return;
+    }
+    const void *lines[widest_panel];
+    while (c < end) {
+        ht_nm_segment at = {.columns = end - c};
+        if (c < columns) {
+            at = segment_at(j, begin + c, begin + ht_min(columns, end));
+            find_lines(j, j->t + p->row, p->rows, &at, lines);
+            // What is behind the last column is zero like the padding of a tap.
+            if (c + at.columns == columns) at.columns = end - c;
+        }
+        j->vectors->pack_lines(lines, at.present ? p->rows : 0, at.present, at.columns, width, to);
+        c += at.columns;
+        to += at.columns * width;
+    }
 }
 
 // Of a feature-major X all panels get a few columns at a time, so that what lies side by side is read at once.
 static void pack_panels(const job *j, const panel *panels, size_t count) {
-    bool by_rows = j->task->x_order == HT_ORDER_ROWS;
-    for (size_t i = 0; by_rows && i < count; i++)
+    for (size_t i = 0; by_rows(j) && i < count; i++)
         for (size_t b = 0; b < j->l->blocks; b++) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
-    for (size_t b = 0; !by_rows && b < j->l->blocks; b++)
+    for (size_t b = 0; !by_rows(j) && b < j->l->blocks; b++)
         for (size_t c = 0; c < ht_nm_panel_columns(j->l, b); c += 16)
             for (size_t i = 0; i < count; i++) pack_columns(j, &panels[i], b, c, c + 16);
 }
@@ -280,15 +331,34 @@ static void run_panels(job *j) {
 
 // MARK: strips
 
-// Copies `columns` columns of a row of X.
-static void copy_columns(const job *j, size_t t, size_t column, size_t columns, float *to) {
-    const float *from = x_at(j, t, column);
-    if (j->task->x_order == HT_ORDER_ROWS && columns == 16)
-        memcpy(to, from, 16 * sizeof *to);
-    else if (j->task->x_order == HT_ORDER_ROWS)
-        memcpy(to, from, columns * sizeof *to);
-    else
-        for (size_t k = 0; k < columns; k++) to[k] = *(const float *)((const char *)from + k * j->source_stride);
+// Copies values to places from `place` on, of which 16 lie side by side every `distance`.
+static void copy_run(const float *from, size_t count, size_t place, size_t distance, float *to) {
+    for (size_t done = 0, each; done < count; done += each, place += each) {
+        each = ht_min(count - done, 16 - place % 16);
+        float *slot = to + place / 16 * distance + place % 16;
+        if (each == 16)
+            memcpy(slot, from + done, 16 * sizeof *to);
+        else
+            memcpy(slot, from + done, each * sizeof *to);
+    }
+}
+
+// Copies the columns of a block of a row of X.
+static void copy_row(const job *j, size_t t, size_t b, size_t distance, float *to) {
+    const size_t begin = b * j->l->block_columns, end = begin + ht_nm_block_width(j->l, b);
+    for (size_t column = begin; column < end;) {
+        const ht_nm_segment at = segment_at(j, column, end);
+        const void *line;
+        find_lines(j, t, 1, &at, &line);
+        if (line) copy_run(line, at.present, column - begin, distance, to);
+        column += at.columns;
+    }
+}
+
+static void copy_features(const job *j, size_t t, size_t b, size_t distance, float *to) {
+    const size_t begin = b * j->l->block_columns;
+    for (size_t c = 0; c < ht_nm_block_width(j->l, b); c++)
+        to[c / 16 * distance + c % 16] = *features_at(j, t, begin + c);
 }
 
 // Copies rows of X to [column / 16][row][16], so that a kernel finds all of a window at fixed distances. Each block's
@@ -296,10 +366,9 @@ static void copy_columns(const job *j, size_t t, size_t column, size_t columns, 
 static void copy_rows(const job *j, size_t row, size_t rows, size_t padded_rows) {
     memset(j->x, 0, padded_rows * padded_columns(j) * sizeof *j->x);
     for (size_t b = 0; b < j->l->blocks; b++)
-        for (size_t c = 0, width = ht_nm_block_width(j->l, b); c < width; c += 16)
-            for (size_t r = 0; r < rows; r++)
-                copy_columns(j, j->t + row + r, b * j->l->block_columns + c, ht_min(16, width - c),
-                             j->x + (block_start(j, b) + c) * padded_rows + r * 16);
+        for (size_t r = 0; r < rows; r++)
+            (by_rows(j) ? copy_row : copy_features)(j, j->t + row + r, b, padded_rows * 16,
+                                                    j->x + block_start(j, b) * padded_rows + r * 16);
 }
 
 // `sums` are those of the first column of the weights.
@@ -343,8 +412,9 @@ static void store_strip(const job *j, const float *sums, size_t t, size_t rows, 
         return;
     }
     _Alignas(HT_ALIGNMENT) float turned[HT_NM_STRIP * HT_NM_STRIP];
-    j->vectors->pack[HT_ORDER_ROWS](sums, HT_NM_STRIP * sizeof *sums, rows, HT_NM_STRIP, HT_NM_STRIP, HT_NM_STRIP,
-                                    turned);
+    const void *lines[HT_NM_STRIP];
+    for (size_t row = 0; row < rows; row++) lines[row] = sums + row * HT_NM_STRIP;
+    j->vectors->pack_lines(lines, rows, HT_NM_STRIP, HT_NM_STRIP, HT_NM_STRIP, turned);
     j->vectors->store[HT_ORDER_FEATURES](turned, HT_NM_STRIP, rows, columns, &target);
 }
 
@@ -433,13 +503,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
         store_empty(v, task);
         return;
     }
-    job j = {.task = task,
-             .vectors = v,
-             .l = l,
-             .code = l->code,
-             .source = task->x,
-             .source_stride = task->x_stride,
-             .x = task->scratch};
+    job j = {.task = task, .vectors = v, .l = l, .code = l->code, .source = *task, .x = task->scratch};
     if (task->schedule) schedule(&j, task->schedule);
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
         j.rows = rows_at_once(&j, task->t_end - j.t);

@@ -115,12 +115,12 @@ ht_status ht_nm_plan(size_t t, size_t o, size_t k, size_t n, size_t m, ht_dtype 
     ht_nm_layout layout;
     const ht_entry *entry;
     int threads;
-    size_t shared_rows;
+    ht_nm_matrix of = {.kind = HT_BLOB_NM, .rows = o, .taps = 1, .tap_columns = k, .n = n, .m = m, .dtype = w};
     if (!plan) return HT_ERROR_NULL;
     if (!options) options = &defaults;
     ht_status status = ht_nm_choose_kernel(x, w, options, &entry, &threads);
-    if (!status) status = ht_nm_shared_rows(options, &shared_rows);
-    if (!status) status = ht_nm_layout_make(o, k, n, m, w, shared_rows, &layout);
+    if (!status) status = ht_nm_shared_rows(options, &of.shared_rows);
+    if (!status) status = ht_nm_layout_make(&of, &layout);
     if (status) return status;
 
     *plan = (ht_plan){.op = entry->op, .isa = entry->isa};

@@ -24,7 +24,8 @@ static const char *element(const void *matrix, size_t stride, ht_order order, ht
 }
 
 static float x_value(const ht_nm_task *task, size_t t, size_t column) {
-    const char *x = element(task->x, task->x_stride, task->x_order, task->x_dtype, t, column);
+    const void *x = ht_nm_x_element(task, t, column);
+    if (!x) return 0;
     return task->x_dtype == HT_DTYPE_BF16 ? ht_bf16_to_f32(*(const uint16_t *)x) : *(const float *)x;
 }
 

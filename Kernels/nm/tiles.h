@@ -6,21 +6,26 @@
 #include "core/epilogue.h"
 #include "panels.h"
 
-static void pack_rows(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                      float *panel) {
+// One vector of lines and one of their values.
+HT_INLINE void load_lines(ht_vec tile[HT_VEC_LANES], const void *const *lines, size_t rows, size_t k, ht_lanes in) {
+    HT_UNROLL
+    for (size_t i = 0; i < HT_VEC_LANES; i++) {
+        const float *from = i < rows ? lines[i] : NULL;
+        tile[i] = from ? ht_load_f32(from + k, in) : ht_vsplat(0);
+        if (from) __builtin_prefetch(from + k + 128, 0, 2);
+    }
+    ht_vtranspose(tile);
+}
+
+static void pack_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
+                       float *panel) {
     for (size_t t = 0; t < width; t += HT_VEC_LANES)
         for (size_t k = 0; k < padded; k += HT_VEC_LANES) {
             ht_vec tile[HT_VEC_LANES];
-            const ht_lanes in = ht_first_lanes(k < columns ? columns - k : 0);
+            load_lines(tile, lines + t, t < rows ? rows - t : 0, k, ht_first_lanes(k < columns ? columns - k : 0));
             HT_UNROLL
-            for (size_t i = 0; i < HT_VEC_LANES; i++) {
-                const float *from = (const float *)((const char *)x + (t + i) * x_stride) + k;
-                tile[i] = t + i < rows ? ht_load_f32(from, in) : ht_vsplat(0);
-                __builtin_prefetch((const char *)from + 512, 0, 2);
-            }
-            ht_vtranspose(tile);
-            HT_UNROLL
-            for (size_t i = 0; i < HT_VEC_LANES; i++) ht_vstore(panel + (k + i) * width + t, tile[i]);
+            for (size_t i = 0; i < HT_VEC_LANES; i++)
+                if (k + i < padded) ht_vstore(panel + (k + i) * width + t, tile[i]);
         }
 }
 
@@ -162,6 +167,7 @@ static void store_features(const float *sums, size_t width, size_t rows, size_t 
 }
 
 // The members of ht_nm_vectors that are made here.
-#define TILE_FUNCTIONS .pack = {pack_rows, pack_features}, .store = {store, store_features}, .store_rows = store_rows
+#define TILE_FUNCTIONS \
+    .pack_lines = pack_lines, .pack_features = pack_features, .store = {store, store_features}, .store_rows = store_rows
 
 #endif

@@ -40,26 +40,31 @@ ht_status ht_nm_packed_info(const void *packed, size_t packed_size, ht_nm_info *
     ht_nm_layout l;
     if (!info) return HT_ERROR_NULL;
     ht_status status = ht_nm_layout_open(packed, packed_size, &l);
-    if (!status) *info = (ht_nm_info){l.rows, l.columns, l.n, l.m, l.bytes, l.dtype, (int)l.shared_rows};
+    if (!status)
+        *info = (ht_nm_info){l.rows, l.of.taps * l.of.tap_columns, l.n, l.m, l.bytes, l.dtype, (int)l.shared_rows};
     return status;
 }
 
 static void unpack_block(const unpack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
     slot_reader in = reader(job, row, b);
-    size_t width = ht_nm_block_width(l, b);
-    char *w = job->w + row * job->w_stride + b * l->block_columns * l->value_bytes;
+    size_t width = ht_nm_block_width(l, b), begin = b * l->block_columns;
+    char *w = job->w + row * job->w_stride;
     for (size_t c = 0; c < width; c += l->m)
-        for (size_t i = 0; i < ht_min(l->n, width - c); i++) {
+        for (size_t i = 0; i < ht_min(l->n, ht_nm_group_columns(l, begin + c)); i++) {
             size_t slot = ht_nm_group_slot(l, c) + i, column = slot_column(&in, slot);
-            if (column < width) memcpy(w + column * l->value_bytes, slot_value(&in, slot), l->value_bytes);
+            if (column >= width) continue;
+            const ht_nm_segment at = ht_nm_segment_at(l, begin + column, begin + width);
+            if (at.present)
+                memcpy(w + (at.tap * l->of.tap_columns + at.place) * l->value_bytes, slot_value(&in, slot),
+                       l->value_bytes);
         }
 }
 
 static void unpack_row(void *context, size_t row) {
     const unpack_job *job = context;
     const ht_nm_layout *l = &job->layout;
-    memset(job->w + row * job->w_stride, 0, l->columns * l->value_bytes);
+    memset(job->w + row * job->w_stride, 0, l->of.taps * l->of.tap_columns * l->value_bytes);
     for (size_t b = 0; b < l->blocks; b++) unpack_block(job, row, b);
 }
 
@@ -69,7 +74,9 @@ ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_siz
     int threads = options ? options->threads : 0;
     if (threads < 0) return HT_ERROR_THREADS;
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
-    if (!status && (job.layout.rows != o || job.layout.columns != k)) status = HT_ERROR_BLOB_SHAPE;
+    if (!status && job.layout.of.kind != HT_BLOB_NM) status = HT_ERROR_BLOB_FOREIGN;
+    if (!status && (job.layout.rows != o || job.layout.of.taps * job.layout.of.tap_columns != k))
+        status = HT_ERROR_BLOB_SHAPE;
     if (!status) status = ht_check_matrix(w, o, k, job.layout.value_bytes, &job.w_stride);
     if (!status && job.layout.blocks) ht_each_row(unpack_row, &job, o, threads);
     return status;
@@ -98,7 +105,7 @@ static bool block_is_sound(const unpack_job *job, size_t row, size_t b) {
     slot_reader in = reader(job, row, b);
     size_t width = ht_nm_block_width(l, b), slots = ht_nm_block_slots(l, b), slot = 0;
     for (size_t c = 0; row < l->rows && c < width; c += l->m) {
-        size_t count = ht_min(l->m, width - c), from = c, first = ht_nm_group_slot(l, c);
+        size_t count = ht_nm_group_columns(l, b * l->block_columns + c), from = c, first = ht_nm_group_slot(l, c);
         if (!are_padding(&in, slot, first)) return false;
         for (slot = first; slot < first + ht_min(l->n, count); slot++) {
             size_t column = slot_column(&in, slot);
@@ -109,6 +116,13 @@ static bool block_is_sound(const unpack_job *job, size_t row, size_t b) {
     return are_padding(&in, slot, slots) && has_full_maps(&in, slots);
 }
 
+static ht_status check_permutation(const ht_nm_layout *l, const void *packed) {
+    if (!l->permutation) return HT_OK;
+    ht_status status =
+        ht_check_permutation((const uint32_t *)((const char *)packed + l->permutation), l->of.tap_columns, 0);
+    return status == HT_ERROR_PERMUTATION ? HT_ERROR_BLOB_CORRUPT : status;
+}
+
 ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     unpack_job job = {.packed = packed};
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
@@ -117,5 +131,5 @@ ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     for (size_t row = 0; l->blocks && row < l->bundles * l->together; row++)
         for (size_t b = 0; b < l->blocks; b++)
             if (!block_is_sound(&job, row, b)) return HT_ERROR_BLOB_CORRUPT;
-    return HT_OK;
+    return check_permutation(l, packed);
 }

@@ -12,7 +12,8 @@ extern "C" {
 /// A convolution as in PyTorch's Conv2d (a cross-correlation):
 ///
 ///     y[i][r][c][o] = sum over taps (u, v) and channels k of o's group:
-///                     w[o][u][v][k] * x[i][r stride_y + u dilation_y - pad_top][c stride_x + v dilation_x - pad_left][k]
+///                     w[o][u][v][k] * x[i][r stride_y + u dilation_y - pad_top][c stride_x + v dilation_x -
+///                     pad_left][k]
 ///
 /// where a pixel outside the image counts as zero. Images are NHWC: a pixel's channels are neighbours, the pixels of a
 /// row follow each other at the stride of the call, rows and images follow without a gap. Weights are OHWI: an output
@@ -30,8 +31,8 @@ typedef struct ht_conv_shape {
     size_t groups;                       // 0 = 1; divides channels and outputs
 } ht_conv_shape;
 
-/// The size of an image of Y: floor((height + pad_top + pad_bottom - (kernel_height - 1) dilation_y - 1) / stride_y) + 1
-/// and likewise its width; 0 where the padded image is smaller than the kernel. Errors: NULL, CONV, OVERFLOW.
+/// The size of an image of Y: floor((height + pad_top + pad_bottom - (kernel_height - 1) dilation_y - 1) / stride_y) +
+/// 1 and likewise its width; 0 where the padded image is smaller than the kernel. Errors: NULL, CONV, OVERFLOW.
 HT_API ht_status ht_conv_output_size(const ht_conv_shape *shape, size_t *height, size_t *width);
 
 #ifdef __cplusplus

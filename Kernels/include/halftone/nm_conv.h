@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions with N:M sparse weights: at each tap of a filter at most N of each M consecutive input channels are kept.
+// Convolutions with N:M sparse weights: at each tap of a filter at most N of each M consecutive input channels are
+// kept.
 //
 // Groups of M begin anew at each tap; the last group of a tap has channels / groups mod M channels if that is not 0,
 // and keeps min(N, t) of its t channels. With options.shared_rows = G (2, 4 or 8) each G consecutive filters of a

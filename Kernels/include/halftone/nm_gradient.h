@@ -80,16 +80,18 @@ HT_API ht_status ht_nm_conv_backward_bf16(const ht_conv_shape *shape, const uint
                                           size_t dx_stride, const ht_options *options);
 
 /// The dense weight gradient dW = transpose(dY) * X: dy is t rows of o values, x t rows of k, dw o rows of k. It comes
-/// from cblas_sgemm of a BLAS that is found at run time (HALFTONE_BLAS names its file; "none" looks for none), else from
-/// kernels of this library, whose sums are chains of fused multiply-adds over t. options.threads governs these kernels;
-/// a BLAS has threads of its own. t = 0 gives +0. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, MEMORY.
+/// from cblas_sgemm of a BLAS that is found at run time (HALFTONE_BLAS names its file; "none" looks for none), else
+/// from kernels of this library, whose sums are chains of fused multiply-adds over t. options.threads governs these
+/// kernels; a BLAS has threads of its own. t = 0 gives +0. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA,
+/// MEMORY.
 HT_API ht_status ht_weight_gradient_f32(size_t t, size_t o, size_t k, const float *dy, size_t dy_stride, const float *x,
                                         size_t x_stride, float *dw, size_t dw_stride, const ht_options *options);
 
 /// The file that cblas_sgemm comes from ("libopenblas.so.0"), or "none".
 HT_API const char *ht_blas_runtime(void);
 
-/// How many entries each row of packed forward weights (o x k) has: floor(k / M) N + min(N, k mod M). Errors: the blob's.
+/// How many entries each row of packed forward weights (o x k) has: floor(k / M) N + min(N, k mod M). Errors: the
+/// blob's.
 HT_API ht_status ht_nm_row_entries(const void *packed, size_t packed_size, size_t *entries);
 
 /// The columns of the entries of packed forward weights, o rows of ht_nm_row_entries numbers, each row ascending; those

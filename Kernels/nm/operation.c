@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operation.h"
+
+#include <math.h>
+
+#include "bf16.h"
+#include "core/threads.h"
+#include "i8.h"
+#include "panels.h"
+
+const ht_entry ht_nm_gemm_f32_table[] = {
+#if defined(__x86_64__)
+    {"nm_gemm_f32", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_f32_avx512},
+    {"nm_gemm_f32", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_f32_avx2},
+#elif defined(__aarch64__)
+    {"nm_gemm_f32", HT_ISA_NEON, (ht_fn)ht_nm_gemm_f32_neon},
+#endif
+    {"nm_gemm_f32", HT_ISA_REF, (ht_fn)ht_nm_gemm_f32_ref},
+    {0},
+};
+
+const ht_entry ht_nm_gemm_bf16_table[] = {
+#if defined(__x86_64__)
+    {"nm_gemm_bf16", HT_ISA_AVX512_BF16, (ht_fn)ht_nm_gemm_bf16_avx512bf16},
+    {"nm_gemm_bf16", HT_ISA_AVX512, (ht_fn)ht_nm_gemm_bf16_avx512},
+    {"nm_gemm_bf16", HT_ISA_AVX2, (ht_fn)ht_nm_gemm_bf16_avx2},
+#elif defined(__aarch64__)
+    {"nm_gemm_bf16", HT_ISA_NEON_BF16, (ht_fn)ht_nm_gemm_bf16_neonbf16},
+    {"nm_gemm_bf16", HT_ISA_NEON, (ht_fn)ht_nm_gemm_bf16_neon},
+#endif
+    {"nm_gemm_bf16", HT_ISA_REF, (ht_fn)ht_nm_gemm_bf16_ref},
+    {0},
+};
+
+#define SET(dtype) (1u << HT_DTYPE_##dtype)
+
+// What tells the products apart. Their first output type is the default one.
+typedef struct product {
+    const ht_entry *table;
+    ht_dtype x, y;
+    unsigned weights, outputs;  // sets of types
+    ht_status (*scratch)(const ht_nm_layout *layout, size_t t, size_t *bytes);  // of one thread, for t rows
+} product;
+
+static const product f32_product = {
+    ht_nm_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, SET(F32) | SET(F16) | SET(BF16), SET(F32), ht_nm_panels_scratch};
+static const product bf16_product = {ht_nm_gemm_bf16_table, HT_DTYPE_BF16,     HT_DTYPE_F32, SET(BF16),
+                                     SET(F32) | SET(BF16),  ht_nm_bf16_scratch};
+static const product u8_product = {
+    ht_nm_gemm_i8_table, HT_DTYPE_U8, HT_DTYPE_I32, SET(I8), SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8),
+    ht_nm_i8_scratch};
+static const product i8_product = {
+    ht_nm_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, SET(I8), SET(I32) | SET(F32) | SET(BF16) | SET(U8) | SET(I8),
+    ht_nm_i8_scratch};
+
+static const product *product_of(ht_dtype x) {
+    switch (x) {
+    case HT_DTYPE_F32: return &f32_product;
+    case HT_DTYPE_BF16: return &bf16_product;
+    case HT_DTYPE_U8: return &u8_product;
+    case HT_DTYPE_I8: return &i8_product;
+    default: return NULL;
+    }
+}
+
+static bool contains(unsigned set, ht_dtype dtype) { return (unsigned)dtype < 32 && set >> dtype & 1; }
+
+// MARK: checks
+
+static ht_status check_options(const product *p, const ht_options *options, const ht_entry **entry, int *threads) {
+    if (options->threads < 0) return HT_ERROR_THREADS;
+    *threads = ht_resolve_threads(options->threads);
+    return ht_pick(p->table, options->isa, entry);
+}
+
+ht_status ht_nm_choose_kernel(ht_dtype x, ht_dtype w, const ht_options *options, const ht_entry **entry, int *threads) {
+    const product *p = product_of(x);
+    return p && contains(p->weights, w) ? check_options(p, options, entry, threads) : HT_ERROR_BLOB_DTYPE;
+}
+
+// The layout of the first group's blob; all groups have the same.
+static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_nm_layout *l) {
+    size_t bytes;
+    ht_status status = ht_nm_layout_open(op->packed, op->packed_size, l);
+    if (status) return status;
+    if (!contains(p->weights, l->dtype)) return HT_ERROR_BLOB_DTYPE;
+    if (l->of.kind != op->kind) return HT_ERROR_BLOB_FOREIGN;
+    if (!ht_mul(l->bytes, op->groups, &bytes) || bytes > op->packed_size) return HT_ERROR_BLOB_TRUNCATED;
+    for (size_t group = 1; group < op->groups; group++)
+        if (memcmp((const char *)op->packed + group * l->bytes, op->packed, sizeof(ht_blob_header)))
+            return HT_ERROR_BLOB_CORRUPT;
+    return HT_OK;
+}
+
+static ht_status check_shape(const ht_nm_operation *op, const ht_nm_layout *l) {
+    bool fits =
+        l->rows == op->outputs / op->groups && l->of.tap_columns == op->inputs / op->groups && l->of.taps == op->taps;
+    return fits ? HT_OK : HT_ERROR_BLOB_SHAPE;
+}
+
+// A matrix of `samples` rows of `features` values, or the other way round.
+static ht_status check_activations(const void *data, size_t samples, size_t features, ht_dtype dtype, ht_order order,
+                                   size_t *stride) {
+    if ((unsigned)order > HT_ORDER_FEATURES) return HT_ERROR_STRIDE;
+    bool by_rows = order == HT_ORDER_ROWS;
+    return ht_check_matrix(data, by_rows ? samples : features, by_rows ? features : samples, ht_dtype_size(dtype),
+                           stride);
+}
+
+static ht_status check_window(size_t begin, size_t *end, size_t size, size_t multiple) {
+    if (*end == 0) *end = size;
+    if (begin > *end || *end > size) return HT_ERROR_WINDOW;
+    return begin % multiple || (*end % multiple && *end != size) ? HT_ERROR_WINDOW : HT_OK;
+}
+
+static bool in_range(int32_t value, ht_dtype dtype) {
+    return dtype == HT_DTYPE_U8 ? 0 <= value && value <= 255 : -128 <= value && value <= 127;
+}
+
+static bool is_byte(ht_dtype dtype) { return dtype == HT_DTYPE_U8 || dtype == HT_DTYPE_I8; }
+
+static ht_status check_dyadic(const ht_nm_task *task) {
+    const ht_epilogue *e = &task->epilogue;
+    const ht_quantization *q = e->quantization;
+    if (!q->shift) return HT_ERROR_NULL;
+    if (!ht_is_aligned(q->multiplier, 4) || !ht_is_aligned(q->offset, 4)) return HT_ERROR_ALIGNMENT;
+    if (!is_byte(task->y_dtype) || e->bias || e->residual || e->activation > HT_ACTIVATION_RELU || q->scale)
+        return HT_ERROR_EPILOGUE;
+    for (size_t o = task->o_begin; o < task->o_end; o++)
+        if (q->multiplier[o] < 0 || q->shift[o] < 1 || q->shift[o] > 62) return HT_ERROR_EPILOGUE;
+    return HT_OK;
+}
+
+static ht_status check_quantization(const ht_nm_task *task) {
+    const ht_quantization *q = task->epilogue.quantization;
+    if (!is_byte(task->x_dtype)) return HT_ERROR_EPILOGUE;
+    if (!in_range(q->x_zero, task->x_dtype)) return HT_ERROR_EPILOGUE;
+    if (is_byte(task->y_dtype) && !in_range(q->y_zero, task->y_dtype)) return HT_ERROR_EPILOGUE;
+    if (!(q->y_scale >= 0 && q->y_scale < INFINITY)) return HT_ERROR_EPILOGUE;
+    if (!ht_is_aligned(q->scale, sizeof(float))) return HT_ERROR_ALIGNMENT;
+    if (q->multiplier) return check_dyadic(task);
+    return q->shift || q->offset || (task->y_dtype == HT_DTYPE_I32 && q->scale) ? HT_ERROR_EPILOGUE : HT_OK;
+}
+
+static ht_dtype residual_dtype(const ht_nm_task *task) {
+    return task->y_dtype == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32;
+}
+
+static ht_status check_epilogue(const product *p, ht_nm_task *task, size_t t, size_t o) {
+    ht_epilogue *e = &task->epilogue;
+    if (!contains(p->outputs, task->y_dtype)) return HT_ERROR_EPILOGUE;
+    if ((unsigned)e->activation > HT_ACTIVATION_GELU) return HT_ERROR_EPILOGUE;
+    if (e->activation == HT_ACTIVATION_CLAMP && !(e->low <= e->high)) return HT_ERROR_EPILOGUE;
+    if (task->y_dtype == HT_DTYPE_I32 && (e->bias || e->residual || e->activation)) return HT_ERROR_EPILOGUE;
+    if (!ht_is_aligned(e->bias, sizeof(float))) return HT_ERROR_ALIGNMENT;
+    if (e->residual) {
+        ht_status status =
+            check_activations(e->residual, t, o, residual_dtype(task), task->y_order, &e->residual_stride);
+        if (status) return status;
+    }
+    return e->quantization ? check_quantization(task) : HT_OK;
+}
+
+// MARK: splitting
+
+// A product cut into rows x columns pieces of Y.
+typedef struct split {
+    ht_nm_task whole;
+    ht_nm_gemm_kernel *kernel;
+    size_t row_pieces, column_pieces;
+    size_t scratch_each;
+} split;
+
+// The part-th of `parts` nearly equal ranges of begin ..< end, cut at multiples of `grain` counted from begin.
+static void cut(size_t *begin, size_t *end, size_t part, size_t parts, size_t grain) {
+    size_t grains = ht_ceil_div(*end - *begin, grain), from = *begin;
+    *begin = ht_min(*end, from + grains * part / parts * grain);
+    *end = ht_min(*end, from + grains * (part + 1) / parts * grain);
+}
+
+static void run_piece(void *context, size_t piece) {
+    const split *s = context;
+    ht_nm_task task = s->whole;
+    cut(&task.t_begin, &task.t_end, piece / s->column_pieces, s->row_pieces, HT_NM_STRIP);
+    cut(&task.o_begin, &task.o_end, piece % s->column_pieces, s->column_pieces, HT_NM_STRIP);
+    task.scratch = (char *)task.scratch + piece * s->scratch_each;
+    s->kernel(&task);
+}
+
+// Rows first: each thread then packs only its own part of X. Columns when there are too few rows to keep all busy.
+void ht_nm_choose_pieces(size_t rows, size_t columns, int threads, size_t *row_pieces, size_t *column_pieces) {
+    size_t n = (size_t)threads;
+    bool by_rows = rows >= n * HT_NM_PANEL_ROWS || rows >= columns;
+    *row_pieces = by_rows ? ht_min(n, ht_ceil_div(rows, HT_NM_STRIP)) : 1;
+    *column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_NM_STRIP));
+}
+
+// MARK: scratch
+
+// What a call needs beside the kernels' scratch: a copy of the group's X in rows of its own, when X is permuted or an
+// image whose channels are planes.
+static bool needs_copy(const ht_nm_layout *l, bool is_image, ht_order x_order) {
+    return l->permutation || (is_image && x_order == HT_ORDER_FEATURES);
+}
+
+typedef struct scratch {
+    size_t each;   // of a piece
+    size_t copy;   // of X, in front of the pieces
+    size_t bytes;  // of all
+} scratch;
+
+static ht_status plan_scratch(const product *p, const ht_nm_operation *op, const ht_nm_layout *l, size_t t,
+                              size_t pieces, scratch *s) {
+    *s = (scratch){0};
+    ht_status status = p->scratch(l, t, &s->each);
+    if (status) return status;
+    ht_order x_order = op->options ? op->options->x_order : HT_ORDER_ROWS;
+    if (needs_copy(l, op->image, x_order)) {
+        if (!ht_mul(op->x_samples, l->of.tap_columns * ht_dtype_size(p->x), &s->copy) || s->copy > PTRDIFF_MAX)
+            return HT_ERROR_OVERFLOW;
+        s->copy = ht_round_up(s->copy, HT_ALIGNMENT);
+    }
+    return ht_mul(s->each, pieces, &s->bytes) && ht_add(s->bytes, s->copy, &s->bytes) ? HT_OK : HT_ERROR_OVERFLOW;
+}
+
+ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
+    static const ht_options defaults;
+    const product *p = product_of(op->x_dtype);
+    ht_nm_layout l;
+    const ht_entry *entry;
+    int threads;
+    scratch s;
+    if (!size) return HT_ERROR_NULL;
+    if (!p) return HT_ERROR_BLOB_DTYPE;
+    ht_status status = check_options(p, op->options ? op->options : &defaults, &entry, &threads);
+    if (!status) status = check_weights(p, op, &l);
+    if (!status && op->taps) status = check_shape(op, &l);
+    if (status) return status;
+    // Y is cut along rows or along columns, see ht_nm_choose_pieces.
+    size_t rows = ht_ceil_div(op->t, HT_NM_STRIP), columns = ht_ceil_div(l.rows, HT_NM_STRIP);
+    status = plan_scratch(p, op, &l, op->t, ht_min((size_t)threads, ht_max(rows, columns)), &s);
+    if (!status) *size = s.bytes;
+    return status;
+}
+
+// MARK: runs
+
+// Copies X to rows of places.
+typedef struct copy_job {
+    const ht_nm_task *task;
+    char *to;
+} copy_job;
+
+static void copy_sample(void *context, size_t sample) {
+    const copy_job *job = context;
+    const ht_nm_task *task = job->task;
+    const size_t size = ht_dtype_size(task->x_dtype), count = task->layout->of.tap_columns;
+    bool by_rows = task->x_order == HT_ORDER_ROWS;
+    const char *from = (const char *)task->x + sample * (by_rows ? task->x_stride : size);
+    char *to = job->to + sample * count * size;
+    for (size_t place = 0; place < count; place++, to += size)
+        memcpy(to, from + ht_nm_place_column(task->layout, task->packed, place) * (by_rows ? size : task->x_stride),
+               size);
+}
+
+static void copy_x(ht_nm_task *task, size_t samples, char *to, int threads) {
+    copy_job job = {task, to};
+    ht_each_row(copy_sample, &job, samples, threads);
+    task->x = to;
+    task->x_stride = task->layout->of.tap_columns * ht_dtype_size(task->x_dtype);
+    task->x_order = HT_ORDER_ROWS;
+}
+
+// A single sample without gaps lies the same way in both orders, and kernels have less to do with rows.
+static void prefer_rows(ht_nm_task *task) {
+    const ht_epilogue *e = &task->epilogue;
+    size_t y = ht_dtype_size(task->y_dtype), residual = ht_dtype_size(residual_dtype(task));
+    if (task->x_stride == ht_dtype_size(task->x_dtype)) task->x_order = HT_ORDER_ROWS;
+    if (task->y_stride == y && (!e->residual || e->residual_stride == residual)) task->y_order = HT_ORDER_ROWS;
+}
+
+static const void *features_from(const void *data, ht_order order, size_t stride, size_t size, size_t feature) {
+    return data ? (const char *)data + feature * (order == HT_ORDER_ROWS ? size : stride) : NULL;
+}
+
+// The part of a whole task that one group does.
+static ht_nm_task task_of_group(const ht_nm_task *whole, size_t group) {
+    ht_nm_task task = *whole;
+    const ht_nm_layout *l = task.layout;
+    size_t input = group * l->of.tap_columns, output = group * l->rows;
+    ht_epilogue *e = &task.epilogue;
+    if (group == 0) return task;
+    task.packed = (const char *)task.packed + group * l->bytes;
+    task.x = features_from(task.x, task.x_order, task.x_stride, ht_dtype_size(task.x_dtype), input);
+    task.y = (void *)features_from(task.y, task.y_order, task.y_stride, ht_dtype_size(task.y_dtype), output);
+    e->bias = e->bias ? e->bias + output : NULL;
+    e->residual =
+        features_from(e->residual, task.y_order, e->residual_stride, ht_dtype_size(residual_dtype(whole)), output);
+    return task;
+}
+
+static ht_quantization quantization_of_group(const ht_quantization *whole, size_t output) {
+    ht_quantization q = *whole;
+    q.scale = q.scale ? q.scale + output : NULL;
+    q.multiplier = q.multiplier ? q.multiplier + output : NULL;
+    q.shift = q.shift ? q.shift + output : NULL;
+    q.offset = q.offset ? q.offset + output : NULL;
+    return q;
+}
+
+static void run_group(const ht_nm_operation *op, split *s, const ht_nm_task *whole, size_t group, const scratch *size,
+                      char *memory, int threads) {
+    s->whole = task_of_group(whole, group);
+    ht_nm_task *task = &s->whole;
+    ht_quantization quantization;
+    if (task->epilogue.quantization) {
+        quantization = quantization_of_group(task->epilogue.quantization, group * task->layout->rows);
+        task->epilogue.quantization = &quantization;
+    }
+    if (size->copy) copy_x(task, op->x_samples, memory, threads);
+    task->image = op->image;
+    prefer_rows(task);
+    task->scratch = memory + size->copy;
+    ht_parallel(run_piece, s, s->row_pieces * s->column_pieces, threads);
+}
+
+static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_task *task, const ht_entry *entry,
+                     int threads) {
+    const ht_options *options = op->options;
+    split s = {.kernel = (ht_nm_gemm_kernel *)entry->kernel};
+    ht_nm_choose_pieces(task->t_end - task->t_begin, task->o_end - task->o_begin, threads, &s.row_pieces,
+                        &s.column_pieces);
+    scratch size;
+    ht_status status =
+        plan_scratch(p, op, task->layout, task->t_end - task->t_begin, s.row_pieces * s.column_pieces, &size);
+    if (status) return status;
+    s.scratch_each = size.each;
+    void *memory = options ? options->scratch : NULL;
+    if (!ht_is_aligned(memory, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
+    if (memory && options->scratch_size < size.bytes) return HT_ERROR_BUFFER_SIZE;
+    void *own = memory ? NULL : ht_allocate(size.bytes);
+    if (!memory && !own) return HT_ERROR_MEMORY;
+    for (size_t group = 0; group < op->groups; group++)
+        run_group(op, &s, task, group, &size, memory ? memory : own, threads);
+    ht_free(own);
+    return HT_OK;
+}
+
+// Columns of Y are counted in its only group.
+static ht_status check_windows(const ht_nm_operation *op, ht_nm_task *task) {
+    ht_status status = check_window(task->t_begin, &task->t_end, op->t, 1);
+    if (!status) status = check_window(task->o_begin, &task->o_end, op->outputs, HT_NM_STRIP);
+    if (status || op->groups == 1) return status;
+    if (task->o_begin != 0 || task->o_end != op->outputs) return HT_ERROR_WINDOW;
+    return HT_OK;
+}
+
+ht_status ht_nm_run(const ht_nm_operation *op) {
+    static const ht_options defaults;
+    const ht_options *options = op->options ? op->options : &defaults;
+    const product *p = product_of(op->x_dtype);
+    ht_nm_layout layout;
+    const ht_entry *entry;
+    int threads;
+    ht_nm_task task = {.layout = &layout,
+                       .packed = op->packed,
+                       .x = op->x,
+                       .x_stride = op->x_stride,
+                       .x_dtype = p->x,
+                       .x_order = options->x_order,
+                       .y = op->y,
+                       .y_stride = op->y_stride,
+                       .y_dtype = op->epilogue && op->epilogue->output ? op->epilogue->output : p->y,
+                       .y_order = options->y_order,
+                       .t_begin = options->row_begin,
+                       .t_end = options->row_end,
+                       .o_begin = options->column_begin,
+                       .o_end = options->column_end};
+    if (op->epilogue) task.epilogue = *op->epilogue;
+    task.epilogue.output = task.y_dtype;
+
+    ht_status status = check_options(p, options, &entry, &threads);
+    if (!status) status = check_weights(p, op, &layout);
+    if (!status) status = check_shape(op, &layout);
+    if (!status) status = check_windows(op, &task);
+    if (!status) status = check_activations(op->x, op->x_samples, op->inputs, p->x, task.x_order, &task.x_stride);
+    if (!status) status = check_epilogue(p, &task, op->t, op->outputs);
+    if (!status) status = check_activations(op->y, op->t, op->outputs, task.y_dtype, task.y_order, &task.y_stride);
+    if (status || task.t_begin == task.t_end || task.o_begin == task.o_end) return status;
+    task.o_end = ht_min(task.o_end, layout.rows);
+    return run(p, op, &task, entry, threads);
+}
