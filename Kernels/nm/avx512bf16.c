@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bf16 product in AVX-512 with dot products of bf16 pairs: kernels, packing of X, and the loops round them.
 #include "bf16.h"
+#include "index_code.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -19,7 +20,7 @@
 // X is packed in lines of 32 samples: [panel][column][32 or 64 samples]. Unpacking two columns must bring samples 0 to
 // 15 into the low halves and 16 to 31 into the high ones, so the 16-bit places of a line hold, 8 at a time in each 128
 // bits, samples 4 i to 4 i + 3 and 16 + 4 i to 16 + 4 i + 3.
-enum { line_samples = 32, most_samples = 64 };
+enum { line_samples = 32, most_samples = HT_NM_WIDEST_PANEL };
 
 // A panel of pairs: [pair][32 samples], so many bytes a pair. A part of a block of 128 columns fills two thirds of a 48
 // KB L1.
@@ -78,19 +79,8 @@ HT_INLINE void load_words(uint64_t words[2], const uint8_t *indices, const size_
     memcpy(&words[1], indices + distance, 8);
 }
 
-HT_INLINE void load_maps(uint64_t maps[4], const uint8_t *indices) {
-    uint32_t fields[4];
-    memcpy(fields, indices, sizeof fields);
-    HT_UNROLL
-    for (int row = 0; row < 4; row++) maps[row] = fields[row];
-}
-
-// Where the lowest set bit's column lies. A damaged map may have run out of bits: that reads a line behind the unit.
-HT_INLINE uint64_t next_offset(uint64_t *map, const int shift) {
-    uint64_t column = _tzcnt_u64(*map);
-    *map = _blsr_u64(*map);
-    return column << shift;
-}
+// Where the lowest set bit's column lies.
+HT_INLINE uint64_t next_offset(uint32_t *map, const int shift) { return ht_nm_next_column(map) << shift; }
 
 // sum = x_low w_low + (x_high w_high + sum), each with one rounding. The order of the factors lets a load be part of
 // it.
@@ -104,37 +94,8 @@ HT_INLINE __m512i opaque(__m512i v) {
     return v;
 }
 
-#define PASTE(stem, bits, slots, size) stem##_##bits##_##slots##_##size
-#define PASTE_VALUES(stem, bits, slots, size) PASTE(stem, bits, slots, size)
-#define NAME_OF(stem, size) PASTE_VALUES(stem, BITS, SLOTS, size)
-
-#define BITS 2
-#define SLOTS 1
-#include "avx512bf16_pairs.h"
-#undef SLOTS
-#define SLOTS 2
-#include "avx512bf16_pairs.h"
-#undef BITS
-#undef SLOTS
-
-#define BITS 3
-#define SLOTS 1
-#include "avx512bf16_code.h"
-#define BITS 3
-#define SLOTS 2
-#include "avx512bf16_code.h"
-#define BITS 4
-#define SLOTS 1
-#include "avx512bf16_code.h"
-#define BITS 4
-#define SLOTS 2
-#include "avx512bf16_code.h"
-#define BITS 1
-#define SLOTS 0
-#include "avx512bf16_code.h"
-#define BITS 8
-#define SLOTS 0
-#include "avx512bf16_code.h"
+#define CODE_TEMPLATE "avx512bf16_code.h"
+#include "each_code.h"
 
 // The index fields of a strip's 16 rows, from its four quads, 32 bits each. Four rows of 3-bit indices fill 12 bytes.
 HT_INLINE __m512i load_fields(const uint8_t *indices, const size_t quad[4], size_t stride, const bool packed) {
@@ -176,8 +137,15 @@ static kernel *const wide_kernels[] = {NULL,        NULL,        panel_3_1_2, pa
 
 // MARK: X
 
-// Transposes one tile of 32 rows and columns: neighbouring rows become 32-bit words, words become lines.
-static void pack_tile(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
+// Of line i, or of none, the values from k on.
+HT_INLINE __m512i load_line(const void *const *lines, size_t rows, size_t i, size_t k, __mmask32 in) {
+    const uint16_t *from = i < rows ? lines[i] : NULL;
+    return from ? _mm512_maskz_loadu_epi16(in, from + k) : _mm512_setzero_si512();
+}
+
+// Transposes one tile of 32 lines and columns from k on: neighbouring lines become 32-bit words, words become lines of
+// the panel.
+static void pack_tile(const void *const *lines, size_t rows, size_t k, size_t columns, size_t padded, size_t samples,
                       uint16_t *to) {
     const __mmask32 in = columns < 32 ? (1u << columns) - 1 : ~0u;
     for (int half = 0; half < 2; half++) {  // columns 0-3 or 4-7 of each 8
@@ -185,8 +153,7 @@ static void pack_tile(const char *x, size_t x_stride, size_t rows, size_t column
         HT_UNROLL
         for (size_t i = 0; i < 16; i++) {
             const size_t r = i % 4 / 2 * 16 + i / 4 * 4 + i % 2 * 2;  // of word i's two samples the first
-            __m512i a = r < rows ? _mm512_maskz_loadu_epi16(in, x + r * x_stride) : _mm512_setzero_si512();
-            __m512i b = r + 1 < rows ? _mm512_maskz_loadu_epi16(in, x + (r + 1) * x_stride) : _mm512_setzero_si512();
+            __m512i a = load_line(lines, rows, r, k, in), b = load_line(lines, rows, r + 1, k, in);
             words[i] = _mm512_castsi512_ps(half ? _mm512_unpackhi_epi16(a, b) : _mm512_unpacklo_epi16(a, b));
         }
         ht_vtranspose(words);
@@ -198,12 +165,12 @@ static void pack_tile(const char *x, size_t x_stride, size_t rows, size_t column
     }
 }
 
-static void pack_rows(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
-                      uint16_t *panel) {
+static void pack_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t samples,
+                       void *panel) {
     for (size_t t = 0; t < samples; t += line_samples)
         for (size_t k = 0; k < padded; k += 32)
-            pack_tile(x + t * x_stride + k * 2, x_stride, t < rows ? rows - t : 0, k < columns ? columns - k : 0,
-                      padded - k, samples, panel + k * samples + t);
+            pack_tile(lines + t, t < rows ? rows - t : 0, k, k < columns ? columns - k : 0, padded - k, samples,
+                      (uint16_t *)panel + k * samples + t);
 }
 
 static void pack_features(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
@@ -315,21 +282,22 @@ ht_status ht_nm_bf16_panels_scratch(const ht_nm_layout *l, size_t t, size_t *byt
     return ht_add(*bytes, fixed, bytes) ? HT_OK : HT_ERROR_OVERFLOW;
 }
 
-static const char *x_at(const job *j, size_t t, size_t column) {
-    const ht_nm_task *task = j->task;
-    bool by_rows = task->x_order == HT_ORDER_ROWS;
-    return (const char *)task->x + (by_rows ? t : column) * task->x_stride + (by_rows ? column : t) * sizeof(uint16_t);
-}
-
 static uint16_t *packed_x(const job *j, const panel *p, size_t column) {
     return j->x + p->row * j->columns + column * p->samples;
 }
 
 static void pack_x(const job *j, const panel *p) {
-    for (size_t b = 0; b < j->l->blocks; b++)
-        (j->task->x_order == HT_ORDER_ROWS ? pack_rows : pack_features)(
-            x_at(j, j->t + p->row, b * j->l->block_columns), j->task->x_stride, p->rows, ht_nm_block_width(j->l, b),
-            ht_nm_panel_columns(j->l, b), p->samples, packed_x(j, p, block_start(j->l, b)));
+    const ht_nm_task *task = j->task;
+    const size_t t = j->t + p->row;
+    for (size_t b = 0; b < j->l->blocks; b++) {
+        uint16_t *to = packed_x(j, p, block_start(j->l, b));
+        const char *from = (const char *)task->x + b * j->l->block_columns * task->x_stride + t * sizeof(uint16_t);
+        if (task->x_order == HT_ORDER_ROWS)
+            ht_nm_pack_block(task, t, p->rows, b, pack_lines, p->samples, to);
+        else
+            pack_features(from, task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
+                          p->samples, to);
+    }
 }
 
 // What the kernels look at of X for a part: X as it is packed, or pairs of its columns.
@@ -454,10 +422,23 @@ static void make_lines(const ht_nm_layout *l, size_t slots, const uint16_t *x, s
     }
 }
 
+// A panel of one sample.
+static void copy_line(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width, void *panel) {
+    (void)rows, (void)width;
+    size_t present = *lines ? columns : 0;
+    if (present) memcpy(panel, *lines, present * sizeof(uint16_t));
+    memset((uint16_t *)panel + present, 0, (padded - present) * sizeof(uint16_t));
+}
+
 static void copy_block(const ht_nm_task *task, size_t t, size_t b, uint16_t *to) {
-    const job j = {.task = task};
-    size_t begin = b * task->layout->block_columns, width = ht_nm_block_width(task->layout, b);
-    for (size_t i = 0; i < width; i++) to[i] = *(const uint16_t *)x_at(&j, t, begin + i);
+    const ht_nm_layout *l = task->layout;
+    const size_t begin = b * l->block_columns, end = begin + ht_nm_block_width(l, b);
+    if (task->x_order == HT_ORDER_ROWS) {
+        ht_nm_pack_block(task, t, 1, b, copy_line, 1, to);
+        return;
+    }
+    for (size_t column = begin; column < end; column++)
+        to[column - begin] = *(const uint16_t *)ht_nm_x_element(task, t, column);
 }
 
 static bool has_strips(const ht_nm_task *task) {
@@ -567,10 +548,6 @@ static void schedule(const job *j, ht_nm_schedule *s) {
 
 void ht_nm_gemm_bf16_avx512bf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    if (task->image) {
-        ht_nm_gemm_bf16_avx512(task);
-        return;
-    }
     job j = {.task = task, .l = l, .columns = padded_columns(l)};
     if (task->schedule) schedule(&j, task->schedule);
     for (size_t t = task->t_begin, rows; t < task->t_end; t += rows) {

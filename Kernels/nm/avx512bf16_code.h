@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of one index code (BITS, SLOTS) for both panel widths, see avx512bf16_panel.h.
+// The panel kernels of one index code (BITS, SLOTS), see avx512bf16_pairs.h and avx512bf16_panel.h.
+#if BITS == 2
+#include "avx512bf16_pairs.h"
+#else
 #define LINES 2
 #define QUADS 1
 #include "avx512bf16_panel.h"
@@ -10,5 +13,6 @@
 #include "avx512bf16_panel.h"
 #undef LINES
 #undef QUADS
+#endif
 #undef BITS
 #undef SLOTS

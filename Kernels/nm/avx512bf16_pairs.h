@@ -50,7 +50,7 @@
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them.
-HT_INLINE void NAME_OF(pairs_groups, VECTORS)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
+HT_INLINE void NAME(pairs_groups, VECTORS)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
     const size_t units = a->slots / 16, value_stride = a->value_stride, index_stride = a->index_stride;
     const bool half_unit = a->slots % 16 != 0;
     uint64_t words[2][2];
@@ -86,10 +86,10 @@ HT_INLINE void NAME_OF(pairs_groups, VECTORS)(const kernel_args *a, cursor *at, 
     }
 }
 
-static void NAME_OF(pairs, VECTORS)(const kernel_args *a) {
+static void NAME(pairs, VECTORS)(const kernel_args *a) {
     cursor at = {a->values, a->indices, a->sums};
-    NAME_OF(pairs_groups, VECTORS)(a, &at, a->quads / 2, 2);
-    NAME_OF(pairs_groups, VECTORS)(a, &at, a->quads % 2, 1);
+    NAME(pairs_groups, VECTORS)(a, &at, a->quads / 2, 2);
+    NAME(pairs_groups, VECTORS)(a, &at, a->quads % 2, 1);
 }
 
 #undef WINDOW_LINES

@@ -10,9 +10,6 @@
 #define COLUMN (LINES * 64)  // bytes
 #define COLUMN_SHIFT (LINES == 1 ? 6 : 7)
 #define STEP_SLOTS 8
-#define FIELD_BYTES (BITS == 3 ? 3 : 4)
-#define WINDOW (1 << BITS)
-#define SLOT_COLUMN(slot) (SLOTS ? (slot) / (SLOTS + !SLOTS) * WINDOW : 0)
 
 #if BITS == 1
 // The next set bit's column; of a damaged map that has too few, the one behind the unit.
@@ -68,7 +65,7 @@
     } while (0)
 
 // `groups` times `quads` quads, from where `at` points; moves it behind them.
-HT_INLINE void NAME_OF(panel_groups, LINES)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
+HT_INLINE void NAME(panel_groups, LINES)(const kernel_args *a, cursor *at, size_t groups, const int quads) {
     const size_t value_stride = a->value_stride, index_stride = a->index_stride;
     for (size_t group = 0; group < groups; group++) {
         const char *values = at->values, *panel = a->panel;
@@ -81,9 +78,9 @@ HT_INLINE void NAME_OF(panel_groups, LINES)(const kernel_args *a, cursor *at, si
 
 #if BITS == 1
         for (size_t unit = 0; unit < a->slots; unit += a->unit_slots) {
-            uint64_t maps[QUADS][4];
+            uint32_t maps[QUADS][4];
             HT_UNROLL
-            for (int q = 0; q < quads; q++) load_maps(maps[q], indices + q * index_stride);
+            for (int q = 0; q < quads; q++) memcpy(maps[q], indices + q * index_stride, sizeof maps[q]);
             const size_t end = unit + a->unit_slots < a->slots ? unit + a->unit_slots : a->slots;
             for (size_t slot = unit; slot < end; slot += STEP_SLOTS) STEP;
             indices += 4 * FIELD_BYTES;
@@ -110,20 +107,17 @@ HT_INLINE void NAME_OF(panel_groups, LINES)(const kernel_args *a, cursor *at, si
     }
 }
 
-static void NAME_OF(panel, LINES)(const kernel_args *a) {
+static void NAME(panel, LINES)(const kernel_args *a) {
     cursor at = {a->values, a->indices, a->sums};
-    NAME_OF(panel_groups, LINES)(a, &at, a->quads / QUADS, QUADS);
+    NAME(panel_groups, LINES)(a, &at, a->quads / QUADS, QUADS);
 #if QUADS > 1
-    NAME_OF(panel_groups, LINES)(a, &at, a->quads % QUADS, 1);
+    NAME(panel_groups, LINES)(a, &at, a->quads % QUADS, 1);
 #endif
 }
 
 #undef COLUMN
 #undef COLUMN_SHIFT
 #undef STEP_SLOTS
-#undef FIELD_BYTES
-#undef WINDOW
-#undef SLOT_COLUMN
 #undef OFFSET
 #undef FIELDS
 #undef FIELD_SLOTS

@@ -28,7 +28,7 @@
         for (int r = 0; r < ROWS; r++) sums[u][r] = dot(sums[u][r], w, PICK(u, r, pair)); \
     } while (0)
 
-HT_INLINE void NAME_OF(strips, ROWS)(const strip_args *a, size_t strip, const int strips, const size_t present) {
+HT_INLINE void NAME(strips, ROWS)(const strip_args *a, size_t strip, const int strips, const size_t present) {
     const size_t quad[4] = {0, present > 1 ? 1 : 0, present > 2 ? 2 : 0, present > 3 ? 3 : 0};
     const size_t steps = a->slots / 8, value_stride = a->value_stride, index_stride = a->index_stride;
     const char *values = a->values + strip * 4 * value_stride, *ahead = values + (size_t)strips * 4 * value_stride;
@@ -72,11 +72,11 @@ HT_INLINE void NAME_OF(strips, ROWS)(const strip_args *a, size_t strip, const in
     for (int r = 0; r < ROWS; r++) _mm512_store_ps(a->sums + ((strip + (size_t)u) * ROWS + r) * 16, sums[u][r]);
 }
 
-static void NAME_OF(strip, ROWS)(const strip_args *a) {
+static void NAME(strip, ROWS)(const strip_args *a) {
     size_t strip = 0, whole = a->quads / 4;
-    for (; strip + STRIPS <= whole; strip += STRIPS) NAME_OF(strips, ROWS)(a, strip, STRIPS, 4);
-    for (; strip < whole; strip++) NAME_OF(strips, ROWS)(a, strip, 1, 4);
-    if (a->quads % 4) NAME_OF(strips, ROWS)(a, strip, 1, a->quads % 4);
+    for (; strip + STRIPS <= whole; strip += STRIPS) NAME(strips, ROWS)(a, strip, STRIPS, 4);
+    for (; strip < whole; strip++) NAME(strips, ROWS)(a, strip, 1, 4);
+    if (a->quads % 4) NAME(strips, ROWS)(a, strip, 1, a->quads % 4);
 }
 
 #undef UNIT_STEPS

@@ -90,3 +90,20 @@ const void *ht_nm_x_element(const ht_nm_task *task, size_t t, size_t column) {
     if (at.present) ht_nm_x_lines(task, t, 1, &at, NULL, &line);
     return line;
 }
+
+void ht_nm_pack_block(const ht_nm_task *task, size_t t, size_t rows, size_t b, ht_nm_pack_lines *pack, size_t width,
+                      void *panel) {
+    const ht_nm_layout *l = task->layout;
+    const size_t begin = b * l->block_columns, end = begin + ht_nm_block_width(l, b);
+    const void *lines[HT_NM_WIDEST_PANEL];
+    char *to = panel;
+    for (size_t column = begin; column < end;) {
+        const ht_nm_segment at = ht_nm_segment_at(l, column, end);
+        ht_nm_x_lines(task, t, rows, &at, NULL, lines);
+        // What is behind the last column is zero like the padding of a tap.
+        column += at.columns;
+        size_t padded = column == end ? at.columns + ht_nm_panel_columns(l, b) - (end - begin) : at.columns;
+        pack(lines, rows, at.present, padded, width, to);
+        to += padded * width * ht_dtype_size(task->x_dtype);
+    }
+}

@@ -7,6 +7,8 @@
 #include "halftone/plan.h"
 #include "image.h"
 
+enum { HT_NM_WIDEST_PANEL = 64 };  // rows of X
+
 /// Rows of X that meet the weights in one design.
 typedef struct ht_nm_passes {
     size_t rows;    // of X, idle lanes included
@@ -47,6 +49,14 @@ typedef struct ht_nm_task {
 /// Where `rows` samples of X begin at a column of the segment's tap, X in rows; null for a pixel that there is not.
 void ht_nm_x_lines(const ht_nm_task *task, size_t t, size_t rows, const ht_nm_segment *at, const void *none,
                    const void **lines);
+
+/// Copies `columns` values of each of `rows` lines into panel[padded][width], zero where there is no line or value.
+typedef void ht_nm_pack_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
+                              void *panel);
+
+/// Packs block b of up to HT_NM_WIDEST_PANEL samples of X, X in rows, into a panel of elements as wide as those of X.
+void ht_nm_pack_block(const ht_nm_task *task, size_t t, size_t rows, size_t b, ht_nm_pack_lines *pack, size_t width,
+                      void *panel);
 
 /// One value of X; null in the padding of a tap and outside the image.
 const void *ht_nm_x_element(const ht_nm_task *task, size_t t, size_t column);

@@ -105,25 +105,28 @@ HT_INLINE void transpose(uint16x8_t r[8]) {
     }
 }
 
-// As the functions `pack` of ht_nm_vectors.
-static void pack_samples(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                         uint16_t *panel) {
+// Of line i, or of none, up to 8 values from k on.
+HT_INLINE uint16x8_t load_line(const void *const *lines, size_t rows, size_t i, size_t k, size_t count) {
+    const uint16_t *from = i < rows && count > 0 ? lines[i] : NULL;
+    return from ? load_some(from + k, count) : vdupq_n_u16(0);
+}
+
+static void pack_bf16_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
+                            void *panel) {
     for (size_t t = 0; t < width; t += 8)
         for (size_t k = 0; k < padded; k += 8) {
-            size_t count = k < columns ? columns - k : 0;
             uint16x8_t tile[8];
             HT_UNROLL
-            for (size_t i = 0; i < 8; i++) {
-                size_t row = t + i / 2 + i % 2 * 4;
-                bool there = row < rows && count > 0;
-                tile[i] = there ? load_some((const uint16_t *)(x + row * x_stride) + k, count) : vdupq_n_u16(0);
-            }
+            for (size_t i = 0; i < 8; i++)
+                tile[i] = load_line(lines, rows, t + i / 2 + i % 2 * 4, k, k < columns ? columns - k : 0);
             transpose(tile);
             HT_UNROLL
-            for (size_t i = 0; i < 8; i++) vst1q_u16(panel + (k + i) * width + t, tile[i]);
+            for (size_t i = 0; i < 8; i++)
+                if (k + i < padded) vst1q_u16((uint16_t *)panel + (k + i) * width + t, tile[i]);
         }
 }
 
+// The same of columns of X.
 static void pack_columns(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
                          uint16_t *panel) {
     for (size_t k = 0; k < padded; k++)
@@ -161,13 +164,14 @@ static size_t block_start(const ht_nm_layout *l, size_t b) { return b ? b * ht_n
 
 static void pack_panel(const job *j, const panel *p) {
     const ht_nm_task *task = j->task;
-    bool by_rows = task->x_order == HT_ORDER_ROWS;
     for (size_t b = 0; b < j->l->blocks; b++) {
-        size_t column = b * j->l->block_columns, line = by_rows ? p->t : column, place = by_rows ? column : p->t;
-        (by_rows ? pack_samples : pack_columns)(
-            (const char *)task->x + line * task->x_stride + place * sizeof(uint16_t), task->x_stride, p->rows,
-            ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b), p->width,
-            j->x + p->row * j->columns + block_start(j->l, b) * p->width);
+        uint16_t *to = j->x + p->row * j->columns + block_start(j->l, b) * p->width;
+        const char *from = (const char *)task->x + b * j->l->block_columns * task->x_stride + p->t * sizeof(uint16_t);
+        if (task->x_order == HT_ORDER_ROWS)
+            ht_nm_pack_block(task, p->t, p->rows, b, pack_bf16_lines, p->width, to);
+        else
+            pack_columns(from, task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
+                         p->width, to);
     }
 }
 
@@ -217,7 +221,7 @@ static void run_rows(const job *j, size_t t, size_t t_end) {
 // Few rows are faster widened, in narrower panels.
 void ht_nm_gemm_bf16_neonbf16(const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
-    if (task->t_end - task->t_begin < narrow || l->blocks == 0 || task->image) {
+    if (task->t_end - task->t_begin < narrow || l->blocks == 0) {
         ht_nm_gemm_bf16_neon(task);
         return;
     }
