@@ -12,7 +12,11 @@ typedef enum ht_blob_kind {
     HT_BLOB_NM_BACKWARD = 2   // N:M weights along the output channels
 } ht_blob_kind;
 
-enum { HT_BLOB_PERMUTED = 1 };  // flag: a permutation of the columns lies behind the weights
+/// Flags.
+enum {
+    HT_BLOB_PERMUTED = 1,    // a permutation of the columns lies behind the weights
+    HT_BLOB_SHARED_TAPS = 2  // all taps of a filter keep the same channels, and lie in another order
+};
 
 typedef struct ht_blob_header {
     uint64_t magic;       // "HALFTONE" read as a little-endian number, so a big-endian machine refuses the blob
@@ -26,7 +30,7 @@ typedef struct ht_blob_header {
     uint64_t bytes;       // the whole blob, this header included
     uint16_t shared_rows; // rows that share a pattern
     uint16_t flags;
-    uint32_t taps;        // of a convolution's filter; 0 = 1
+    uint16_t kernel_height, kernel_width;  // of a convolution, in taps; 0 both = one tap
     uint64_t check;       // of the seven words before
 } ht_blob_header;
 

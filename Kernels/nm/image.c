@@ -4,7 +4,9 @@
 ht_status ht_nm_conv_make(const ht_conv_shape *shape, ht_conv *conv) {
     ht_status status = ht_conv_make(shape, conv);
     const ht_conv_shape *s = &conv->shape;
-    return status ? status : s->groups > 1 && s->groups == s->channels ? HT_ERROR_DEPTHWISE : HT_OK;
+    if (status) return status;
+    if (s->kernel_height > UINT16_MAX || s->kernel_width > UINT16_MAX) return HT_ERROR_OVERFLOW;
+    return s->groups > 1 && s->groups == s->channels ? HT_ERROR_DEPTHWISE : HT_OK;
 }
 
 ht_nm_image ht_nm_forward_image(const ht_conv *conv) {

@@ -72,12 +72,18 @@ static void choose_code(ht_nm_layout *l) {
     if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
 }
 
+// Columns that taps with a shared pattern have in turn: whole groups, and few enough that the sums of all taps of a row
+// of a kernel fit in registers.
+enum { shared_run = 8 };
+
 // Rows and columns, the latter with the padding of taps, are small enough for what follows.
 static bool choose_size(ht_nm_layout *l) {
     const ht_nm_matrix *of = &l->of;
     const size_t most = PTRDIFF_MAX / 16;
-    if (of->tap_columns > most || of->rows > most || of->taps > UINT32_MAX) return false;
-    l->tap_width = of->taps > 1 ? ht_round_up(of->tap_columns, of->m) : of->tap_columns;
+    if (of->tap_columns > most || of->rows > most) return false;
+    const size_t least = of->taps == 1 ? 1 : of->shared_taps ? ht_round_up(shared_run, of->m) : of->m;
+    l->tap_width = ht_round_up(of->tap_columns, least);
+    l->run = of->taps > 1 && of->shared_taps ? least : ht_max(l->tap_width, 1);
     return ht_mul(of->taps, l->tap_width, &l->columns) && l->columns <= most;
 }
 
@@ -122,17 +128,21 @@ ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
 
 // One tap is written as 0, as before there were several.
 ht_blob_header ht_nm_layout_header(const ht_nm_layout *l) {
-    ht_blob_header header = {.kind = (uint16_t)l->of.kind,
-                             .layout = HT_NM_LAYOUT_VERSION,
-                             .dtype = (uint16_t)l->dtype,
-                             .n = (uint32_t)l->n,
-                             .m = (uint32_t)l->m,
-                             .rows = l->rows,
-                             .columns = l->of.tap_columns,
-                             .bytes = l->bytes,
-                             .shared_rows = (uint16_t)l->shared_rows,
-                             .flags = l->of.permuted ? HT_BLOB_PERMUTED : 0,
-                             .taps = l->of.taps > 1 ? (uint32_t)l->of.taps : 0};
+    ht_blob_header header = {
+        .kind = (uint16_t)l->of.kind,
+        .layout = HT_NM_LAYOUT_VERSION,
+        .dtype = (uint16_t)l->dtype,
+        .n = (uint32_t)l->n,
+        .m = (uint32_t)l->m,
+        .rows = l->rows,
+        .columns = l->of.tap_columns,
+        .bytes = l->bytes,
+        .shared_rows = (uint16_t)l->shared_rows,
+        .flags = (uint16_t)((l->of.permuted ? HT_BLOB_PERMUTED : 0) | (l->of.shared_taps ? HT_BLOB_SHARED_TAPS : 0))};
+    if (l->of.taps > 1) {
+        header.kernel_height = (uint16_t)(l->of.taps / l->of.kernel_width);
+        header.kernel_width = (uint16_t)l->of.kernel_width;
+    }
     ht_blob_seal(&header);
     return header;
 }
@@ -152,14 +162,17 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
     if (!is_known_kind(header.kind)) return HT_ERROR_BLOB_FOREIGN;
     if (header.layout != HT_NM_LAYOUT_VERSION) return HT_ERROR_BLOB_VERSION;
     if (header.rows > SIZE_MAX || header.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
+    const bool has_kernel = header.kernel_height && header.kernel_width;
     ht_options sharing = {.shared_rows = header.shared_rows};
     ht_nm_matrix of = {.kind = (ht_blob_kind)header.kind,
                        .rows = (size_t)header.rows,
-                       .taps = header.taps ? header.taps : 1,
+                       .taps = has_kernel ? (size_t)header.kernel_height * header.kernel_width : 1,
+                       .kernel_width = has_kernel ? header.kernel_width : 1,
                        .tap_columns = (size_t)header.columns,
                        .n = header.n,
                        .m = header.m,
                        .dtype = (ht_dtype)header.dtype,
+                       .shared_taps = header.flags & HT_BLOB_SHARED_TAPS,
                        .permuted = header.flags & HT_BLOB_PERMUTED};
     if (ht_nm_shared_rows(&sharing, &of.shared_rows) || ht_nm_layout_make(&of, l)) return HT_ERROR_BLOB_CORRUPT;
     return is_sealed_as(l, &header) ? HT_OK : HT_ERROR_BLOB_CORRUPT;

@@ -35,9 +35,11 @@ typedef struct ht_nm_matrix {
     ht_blob_kind kind;
     size_t rows;
     size_t taps, tap_columns;    // a row's columns: in a product one tap has them all
+    size_t kernel_width;         // taps of a row of a convolution's kernel
     size_t n, m;
     ht_dtype dtype;
     size_t shared_rows;          // rows that share a pattern: 1, 2, 4 or 8
+    bool shared_taps;            // a row keeps the same columns at each tap
     bool permuted;               // place j of a tap is not column j but another one
 } ht_nm_matrix;
 
@@ -51,6 +53,7 @@ typedef struct ht_nm_layout {
     size_t rows, columns, n, m;
     ht_dtype dtype;
     size_t tap_width;            // columns of a tap, padding included
+    size_t run;                  // of which so many lie side by side, see ht_nm_segment_at
     size_t value_bytes;          // of a weight
     size_t shared_rows;
     size_t together;             // rows of a bundle: a quad, or a strip where weights have 8 bits
@@ -96,10 +99,19 @@ typedef struct ht_nm_segment {
     size_t present;              // of these the first so many are columns of W, the others padding
 } ht_nm_segment;
 
-/// The columns from `column` on that are before `end` and of one tap.
+/// The columns from `column` on that are before `end` and lie side by side. The order of the columns is that of the
+/// taps, row by row, each with all of its columns. Taps that share a pattern take turns along a row of the kernel, a
+/// run of columns each: so a kernel finds those that look at the same columns of X together.
 static inline ht_nm_segment ht_nm_segment_at(const ht_nm_layout *l, size_t column, size_t end) {
-    size_t tap = l->of.taps > 1 ? column / l->tap_width : 0, place = column - tap * l->tap_width;
-    size_t columns = ht_min(end - column, l->tap_width - place);
+    size_t tap = 0, place = column;
+    if (l->of.taps > 1) {
+        const size_t width = l->of.kernel_width, row = column / (width * l->tap_width);
+        const size_t in_row = column - row * width * l->tap_width, turn = in_row / (width * l->run);
+        const size_t in_turn = in_row - turn * width * l->run;
+        tap = row * width + in_turn / l->run;
+        place = turn * l->run + in_turn % l->run;
+    }
+    size_t columns = ht_min(end - column, l->run - place % l->run);
     return (ht_nm_segment){tap, place, columns,
                            place < l->of.tap_columns ? ht_min(columns, l->of.tap_columns - place) : 0};
 }

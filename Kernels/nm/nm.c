@@ -13,7 +13,8 @@ static ht_nm_operation product(ht_blob_kind kind, ht_dtype x, size_t t, size_t o
                              .groups = 1,
                              .outputs = outputs,
                              .inputs = inputs,
-                             .taps = 1};
+                             .taps = 1,
+                             .kernel_width = 1};
 }
 
 static ht_status product_scratch(ht_blob_kind kind, ht_dtype x, size_t t, const void *packed, size_t packed_size,
@@ -92,7 +93,8 @@ static ht_status convolution(ht_blob_kind kind, ht_dtype x, const ht_conv_shape 
                             .groups = s->groups,
                             .outputs = forward ? s->outputs : s->channels,
                             .inputs = forward ? s->channels : s->outputs,
-                            .taps = s->kernel_height * s->kernel_width};
+                            .taps = s->kernel_height * s->kernel_width,
+                            .kernel_width = s->kernel_width};
     if (!ht_nm_image_is_trivial(image, op->taps)) op->image = image;
     return HT_OK;
 }

@@ -93,9 +93,9 @@ static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_n
 }
 
 static ht_status check_shape(const ht_nm_operation *op, const ht_nm_layout *l) {
-    bool fits =
-        l->rows == op->outputs / op->groups && l->of.tap_columns == op->inputs / op->groups && l->of.taps == op->taps;
-    return fits ? HT_OK : HT_ERROR_BLOB_SHAPE;
+    bool fits = l->rows == op->outputs / op->groups && l->of.tap_columns == op->inputs / op->groups;
+    bool same_kernel = l->of.taps == op->taps && (l->of.taps == 1 || l->of.kernel_width == op->kernel_width);
+    return fits && same_kernel ? HT_OK : HT_ERROR_BLOB_SHAPE;
 }
 
 // A matrix of `samples` rows of `features` values, or the other way round.

@@ -15,6 +15,7 @@ typedef struct ht_nm_operation {
     size_t groups;             // of a convolution: as many blobs, each with its part of the features of X and Y
     size_t outputs, inputs;    // features of Y and of X, of all groups
     size_t taps;               // for the size of the scratch also 0: then it is that of weights of any shape
+    size_t kernel_width;       // taps of a row
     const ht_nm_image *image;  // null: X is a matrix, or an image of which each tap sees just its own pixel
     const void *x;
     size_t x_stride;

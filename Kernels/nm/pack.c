@@ -13,7 +13,6 @@ typedef struct pack_job {
     size_t w_stride;
     const uint8_t *mask;     // null: the entries are the weights that are not zero
     size_t mask_stride;
-    bool shared_taps;        // all taps of a row share their pattern
     const uint32_t *permutation;  // of backward weights: place j is row permutation[j] of W; null: row first_row + j
     size_t first_row;        // of W for this group of a convolution
     void *packed;
@@ -58,7 +57,7 @@ static uint64_t entries(const pack_job *job, size_t row, ht_nm_segment group) {
     uint64_t chosen = 0;
     size_t begin = row / l->shared_rows * l->shared_rows, end = ht_min(l->rows, begin + l->shared_rows);
     for (size_t r = begin; r < end; r++)
-        if (job->shared_taps)
+        if (l->of.shared_taps)
             for (size_t tap = 0; tap < l->of.taps; tap++) chosen |= entries_at(job, r, tap, group.place, group.present);
         else
             chosen |= entries_at(job, r, group.tap, group.place, group.present);
@@ -217,6 +216,7 @@ static request matrix_request(ht_blob_kind kind, size_t o, size_t k, size_t n, s
     return (request){.of = {.kind = kind,
                             .rows = forward ? o : k,
                             .taps = 1,
+                            .kernel_width = 1,
                             .tap_columns = forward ? k : o,
                             .n = n,
                             .m = m,
@@ -239,6 +239,7 @@ static ht_status filters_request(ht_blob_kind kind, const ht_conv_shape *shape, 
     *out = (request){.of = {.kind = kind,
                             .rows = forward ? outputs : channels,
                             .taps = s->kernel_height * s->kernel_width,
+                            .kernel_width = s->kernel_width,
                             .tap_columns = forward ? channels : outputs,
                             .n = n,
                             .m = m,
@@ -253,6 +254,7 @@ static ht_status filters_request(ht_blob_kind kind, const ht_conv_shape *shape, 
 // The layout of a group and the size of all.
 static ht_status lay_out(const request *asked, const ht_options *options, ht_nm_layout *l, size_t *bytes) {
     ht_nm_matrix of = asked->of;
+    of.shared_taps = of.taps > 1 && options && options->shared_taps;
     ht_status status = ht_nm_shared_rows(options, &of.shared_rows);
     if (!status) status = ht_nm_layout_make(&of, l);
     if (!status && !ht_mul(l->bytes, asked->groups, bytes)) status = HT_ERROR_OVERFLOW;
@@ -300,7 +302,6 @@ static ht_status pack(const request *asked, pack_job job, size_t packed_size, co
     int threads = options ? options->threads : 0;
     if (threads < 0) return HT_ERROR_THREADS;
     ht_status status = lay_out(asked, options, &job.layout, &bytes);
-    job.shared_taps = options && options->shared_taps;
     if (!status) status = check_operands(&job, asked, packed_size, bytes);
     for (size_t group = 0; !status && group < asked->groups; group++) {
         const pack_job part = job_of_group(&job, asked, group);

@@ -115,7 +115,8 @@ ht_status ht_nm_plan(size_t t, size_t o, size_t k, size_t n, size_t m, ht_dtype 
     ht_nm_layout layout;
     const ht_entry *entry;
     int threads;
-    ht_nm_matrix of = {.kind = HT_BLOB_NM, .rows = o, .taps = 1, .tap_columns = k, .n = n, .m = m, .dtype = w};
+    ht_nm_matrix of = {
+        .kind = HT_BLOB_NM, .rows = o, .taps = 1, .tap_columns = k, .kernel_width = 1, .n = n, .m = m, .dtype = w};
     if (!plan) return HT_ERROR_NULL;
     if (!options) options = &defaults;
     ht_status status = ht_nm_choose_kernel(x, w, options, &entry, &threads);

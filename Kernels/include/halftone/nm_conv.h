@@ -76,9 +76,11 @@ HT_API ht_status ht_nm_conv_scratch_size(const ht_conv_shape *shape, ht_dtype x,
 /// is channel-major: a plane of images * height * width values for each channel, strides from plane to plane. Rows of
 /// options' windows are the pixels of Y; column windows need groups = 1.
 ///
-/// Types, epilogues, chains of additions (taps row by row, at each tap the entries by ascending channel; at a pixel
-/// outside the image as with x = 0) and guarantees are those of ht_nm_gemm_f32, ..._bf16, ..._u8 and ..._i8. A pixel
-/// outside the image is a real zero, x_zero where x is quantized. The input is never materialised as a matrix.
+/// Types, epilogues, chains of additions and guarantees are those of ht_nm_gemm_f32, ..._bf16, ..._u8 and ..._i8. The
+/// order of a chain is: taps row by row, at each tap the entries by ascending channel, at a pixel outside the image as
+/// with x = 0. Where taps share their pattern, those of a kernel row take turns, each with the entries of the next 8
+/// channels, or of the least multiple of M from 8 on. A pixel outside the image is a real zero, x_zero where x is
+/// quantized. The input is never materialised as a matrix.
 /// Errors: as the product, CONV, DEPTHWISE; BLOB_SHAPE when the blob holds filters of another shape.
 HT_API ht_status ht_nm_conv_f32(const ht_conv_shape *shape, const float *x, size_t x_stride, const void *packed,
                                 size_t packed_size, const ht_epilogue *epilogue, float *y, size_t y_stride,
