@@ -2,6 +2,7 @@
 // The product in AVX-512: kernels for every index code.
 #include "bf16.h"
 #include "index_code.h"
+#include "shared_taps.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -119,7 +120,7 @@ const ht_nm_vectors ht_nm_avx512 = {
 
 // The fence orders vectors stored past the caches before what the caller does next.
 static void run(const ht_nm_task *task) {
-    ht_nm_panels_run(&ht_nm_avx512, task);
+    if (!ht_nm_shared_taps_avx512(task)) ht_nm_panels_run(&ht_nm_avx512, task);
     _mm_sfence();
 }
 

@@ -7,6 +7,7 @@
 #include "core/floats.h"
 #include "core/flush.h"
 #include "core/machine.h"
+#include "shared_taps.h"
 
 // What is worked on at once: rows of X and columns of Y, whose sums (245 to 524 KB) stay in L2.
 typedef struct blocking {
@@ -59,6 +60,7 @@ ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows_in_work(l, t) * sizeof(float), bytes) ||
         !ht_add(*bytes, wide_values_bytes(l) + wide_indices_bytes(l), bytes))
         return HT_ERROR_OVERFLOW;
+    *bytes = ht_max(*bytes, ht_nm_shared_taps_scratch(l));
     return HT_OK;
 }
 

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lanes are the 16 filters of a strip. For each slot the pick of a pixel's channels is one shuffle, and since the three
+// taps of a kernel row have the same pattern, it serves three FMAs: those of the pixel's right, own and left neighbour.
+// So n pixels of Y in a row take 3 n FMAs and n + 2 shuffles a slot.
+//
+// Bound. FMAs have two ports, which shuffles share with a third: 58 of both for 14 pixels take 19.3 cycles, 42 FMAs 21.
+// So the FMAs are the bound, M/N x peak; without sharing it is three quarters of that.
+#include "shared_taps.h"
+
+#include "bf16.h"
+
+enum {
+    kernel_width = 3,
+    most_slots = 4,  // of a run of columns
+    most_rows = 16,  // of a kernel
+    window = 16,  // floats that a shuffle picks from
+    most_pixels = 14,  // of Y in registers
+    prepared_bytes = 384 << 10  // of weights at a time, in L2 beside X
+};
+
+// What follows from the layout alone.
+static bool is_known(const ht_nm_layout *l) {
+    size_t slots = l->m ? l->run * l->n / l->m : 0;
+    return l->of.shared_taps && l->of.kind == HT_BLOB_NM && l->dtype == HT_DTYPE_F32 && l->blocks &&
+           l->of.kernel_width == kernel_width && l->of.tap_columns % window == 0 && window % l->run == 0 &&
+           l->code < HT_NM_CODE_MAP && l->index_share == 1 && (slots == 1 || slots == 2 || slots == most_slots);
+}
+
+static size_t tap_slots(const ht_nm_layout *l) { return l->tap_width / l->m * l->n; }
+
+// Weights of a strip: [kernel row][run][tap][slot of the run][16 filters], as they lie in the blob but for the strip.
+static size_t strip_values(const ht_nm_layout *l) {
+    return ((l->blocks - 1) * l->block_slots + l->last_slots) * HT_NM_STRIP;
+}
+
+// Picks of a strip: [slot of a tap][16 filters].
+static size_t strip_picks(const ht_nm_layout *l) { return tap_slots(l) * HT_NM_STRIP; }
+
+static size_t strip_bytes(const ht_nm_layout *l) { return (strip_values(l) + strip_picks(l)) * sizeof(float); }
+
+static size_t strips_at_once(const ht_nm_layout *l) {
+    return ht_min(ht_ceil_div(l->rows, HT_NM_STRIP), 1 + prepared_bytes / strip_bytes(l));
+}
+
+size_t ht_nm_shared_taps_scratch(const ht_nm_layout *l) {
+    return is_known(l) ? strips_at_once(l) * strip_bytes(l) + l->of.tap_columns * sizeof(float) : 0;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+
+#include "core/simd.h"
+
+// A strip ready to be used.
+typedef struct strip {
+    const float *values;
+    const uint32_t *picks;
+    size_t o;  // its first column of Y
+    bool is_finite;  // no weight is infinite or NaN
+} strip;
+
+// Some pixels of Y in a row.
+typedef struct pixels {
+    size_t t, count;  // the first, of all images
+    const float *const *x;  // [kernel row][count + 2]: what the taps see, zeros outside the image
+    uint64_t rows;  // bit u: the image has what kernel row u sees
+} pixels;
+
+// MARK: weights
+
+// Four slots of four rows from each of four quads become four vectors of 16 rows.
+HT_INLINE void turn_step(const float *const quads[4], size_t step, float *to) {
+    __m512 q[4];
+    for (int i = 0; i < 4; i++) q[i] = _mm512_load_ps(quads[i] + step * 16);
+    __m512 low01 = _mm512_shuffle_f32x4(q[0], q[1], 0x44), high01 = _mm512_shuffle_f32x4(q[0], q[1], 0xee);
+    __m512 low23 = _mm512_shuffle_f32x4(q[2], q[3], 0x44), high23 = _mm512_shuffle_f32x4(q[2], q[3], 0xee);
+    _mm512_store_ps(to, _mm512_shuffle_f32x4(low01, low23, 0x88));
+    _mm512_store_ps(to + 16, _mm512_shuffle_f32x4(low01, low23, 0xdd));
+    _mm512_store_ps(to + 32, _mm512_shuffle_f32x4(high01, high23, 0x88));
+    _mm512_store_ps(to + 48, _mm512_shuffle_f32x4(high01, high23, 0xdd));
+}
+
+// The last strip may have fewer than four quads; then others stand for those that are missing.
+static float *turn_block(const ht_nm_task *task, size_t quad, size_t b, float *to) {
+    const ht_nm_layout *l = task->layout;
+    const float *quads[4];
+    for (size_t i = 0; i < 4; i++) quads[i] = ht_nm_values(l, task->packed, b, ht_min(quad + i, l->bundles - 1));
+    for (size_t step = 0; step < ht_nm_block_slots(l, b) / 4; step++, to += 64) turn_step(quads, step, to);
+    return to;
+}
+
+static bool are_finite(const float *values, size_t count) {
+    __mmask16 others = 0;
+    for (size_t i = 0; i < count; i += 16) others |= _mm512_fpclass_ps_mask(_mm512_load_ps(values + i), 0x99);
+    return !others;
+}
+
+// The fields of a unit of a strip's 16 rows.
+HT_INLINE __m512i load_fields(const uint8_t *const quads[4], size_t offset, size_t field_bytes) {
+    __m512i fields = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(quads[0] + offset)));
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[1] + offset)), 1);
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[2] + offset)), 2);
+    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[3] + offset)), 3);
+    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    return field_bytes == 4 ? fields : _mm512_shuffle_epi8(fields, _mm512_broadcast_i32x4(spread));
+}
+
+// Where each lane's column of a slot of the first tap lies in its window of X.
+static void make_picks(const ht_nm_task *task, size_t quad, uint32_t *picks) {
+    const ht_nm_layout *l = task->layout;
+    const size_t slots = l->run / l->m * l->n, unit_bytes = ht_nm_unit_bytes(l);
+    for (size_t turn = 0; turn < l->tap_width / l->run; turn++) {
+        const size_t column = turn * kernel_width * l->run, b = column / l->block_columns;
+        const size_t first = ht_nm_group_slot(l, column % l->block_columns);
+        const uint8_t *quads[4];
+        for (size_t i = 0; i < 4; i++) quads[i] = ht_nm_indices(l, task->packed, b, ht_min(quad + i, l->bundles - 1));
+        for (size_t slot = first; slot < first + slots; slot++, picks += HT_NM_STRIP) {
+            const __m512i fields = load_fields(quads, slot / l->unit_slots * unit_bytes, l->field_bytes);
+            const __m512i index =
+                _mm512_srlv_epi32(fields, _mm512_set1_epi32((int)(slot % l->unit_slots * l->index_bits)));
+            const size_t before = turn * l->run % window + (slot - first) / l->window_slots * l->window;
+            const __m512i place = _mm512_and_si512(index, _mm512_set1_epi32((int)l->window - 1));
+            _mm512_store_si512(picks, _mm512_add_epi32(place, _mm512_set1_epi32((int)before)));
+        }
+    }
+}
+
+static strip prepare(const ht_nm_task *task, size_t o, float *memory) {
+    const ht_nm_layout *l = task->layout;
+    float *end = memory;
+    for (size_t b = 0; b < l->blocks; b++) end = turn_block(task, o / HT_NM_QUAD, b, end);
+    make_picks(task, o / HT_NM_QUAD, (uint32_t *)end);
+    return (strip){memory, (const uint32_t *)end, o, are_finite(memory, strip_values(l))};
+}
+
+// MARK: kernels
+
+// Adds a kernel row: for each run of columns its weights and picks, then pixel by pixel one pick a slot, and its
+// products with the weights of the three taps. `slots` of a run and `count` pixels are constants.
+HT_INLINE void add_row(const float *values, const uint32_t *picks, const float *const *x, size_t runs, size_t run,
+                       __m512 *sums, const int slots, const int count) {
+    for (size_t r = 0; r < runs; r++) {
+        const size_t channel = r * run / window * window;
+        __m512 w[kernel_width][most_slots];
+        __m512i pick[most_slots];
+        HT_UNROLL
+        for (int s = 0; s < slots; s++) {
+            pick[s] = _mm512_load_si512(picks + s * 16);
+            HT_UNROLL
+            for (int tap = 0; tap < kernel_width; tap++) w[tap][s] = _mm512_load_ps(values + (tap * slots + s) * 16);
+        }
+        HT_UNROLL
+        for (int p = 0; p < count + kernel_width - 1; p++) {
+            __m512 v[most_slots];
+            HT_UNROLL
+            for (int s = 0; s < slots; s++) v[s] = _mm512_permutexvar_ps(pick[s], _mm512_loadu_ps(x[p] + channel));
+            HT_UNROLL
+            for (int tap = 0; tap < kernel_width; tap++) HT_UNROLL
+            for (int s = 0; s < slots; s++)
+                if (p >= tap && p - tap < count) sums[p - tap] = _mm512_fmadd_ps(w[tap][s], v[s], sums[p - tap]);
+        }
+        values += kernel_width * slots * 16;
+        picks += slots * 16;
+    }
+}
+
+HT_INLINE void add_rows(const ht_nm_layout *l, const strip *s, const pixels *p, float *out, const int slots,
+                        const int count) {
+    const size_t rows = l->of.taps / kernel_width, runs = l->tap_width / l->run;
+    __m512 sums[most_pixels];
+    HT_UNROLL
+    for (int i = 0; i < count; i++) sums[i] = _mm512_setzero_ps();
+    for (size_t u = 0; u < rows; u++)
+        if (p->rows >> u & 1 || !s->is_finite)
+            add_row(s->values + u * kernel_width * tap_slots(l) * 16, s->picks, p->x + u * (most_pixels + 2), runs,
+                    l->run, sums, slots, count);
+    HT_UNROLL
+    for (int i = 0; i < count; i++) _mm512_store_ps(out + i * 16, sums[i]);
+}
+
+#define DEFINE(slots, count)                                                                                \
+    static void add_##slots##_##count(const ht_nm_layout *l, const strip *s, const pixels *p, float *out) { \
+        add_rows(l, s, p, out, slots, count);                                                               \
+    }
+DEFINE(1, 14)
+DEFINE(2, 14)
+DEFINE(1, 7)
+DEFINE(2, 7)
+DEFINE(4, 7)
+
+typedef void kernel(const ht_nm_layout *l, const strip *s, const pixels *p, float *out);
+
+// With more slots of a run the weights of three taps leave room for fewer pixels in the registers.
+static size_t pixels_at_once(const ht_nm_layout *l) { return l->run / l->m * l->n == most_slots ? 7 : most_pixels; }
+
+static kernel *kernel_for(const ht_nm_layout *l, size_t count) {
+    static kernel *const kernels[2][3] = {{add_1_7, add_2_7, add_4_7}, {add_1_14, add_2_14, NULL}};
+    return kernels[count > 7][l->run * l->n / l->m / 2];
+}
+
+// MARK: pixels
+
+// What the taps of the pixels from t on see, which are all in one row of an image.
+static pixels find_pixels(const ht_nm_task *task, const float *zeros, size_t t, size_t count, const float **x) {
+    const ht_nm_image *image = task->image;
+    const size_t row = t / image->out_width;
+    const ptrdiff_t top = (ptrdiff_t)(row % image->out_height * image->step_y) + image->top;
+    const ptrdiff_t left = (ptrdiff_t)(t % image->out_width) + image->left;
+    pixels found = {.t = t, .count = count, .x = x};
+    for (size_t u = 0; u < task->layout->of.taps / kernel_width; u++, x += most_pixels + 2) {
+        const size_t y = (size_t)(top + (ptrdiff_t)(u * image->dilation_y));
+        const size_t first = (row / image->out_height * image->height + y) * image->width;
+        for (size_t p = 0; p < most_pixels + 2; p++) {
+            const size_t c = (size_t)(left + (ptrdiff_t)p);
+            bool inside = y < image->height && c < image->width && p < count + 2;
+            x[p] = inside ? (const float *)((const char *)task->x + (first + c) * task->x_stride) : zeros;
+        }
+        found.rows |= (uint64_t)(y < image->height) << u;
+    }
+    return found;
+}
+
+static void run_strip(const ht_nm_task *task, const strip *s, const pixels *p) {
+    _Alignas(HT_ALIGNMENT) float sums[most_pixels * HT_NM_STRIP];
+    kernel_for(task->layout, p->count)(task->layout, s, p, sums);
+    const ht_nm_target target = ht_nm_target_at(task, p->t, s->o);
+    ht_nm_avx512.store_rows(sums, p->count, ht_min(HT_NM_STRIP, task->o_end - s->o), &target);
+}
+
+static void run_pixels(const ht_nm_task *task, const float *zeros, const strip *strips, size_t count) {
+    const float *x[most_rows * (most_pixels + 2)];
+    const size_t width = task->image->out_width;
+    for (size_t t = task->t_begin, each; t < task->t_end; t += each) {
+        size_t left = ht_min(task->t_end - t, width - t % width);
+        each = ht_min(left, pixels_at_once(task->layout));
+        const pixels p = find_pixels(task, zeros, t, each, x);
+        for (size_t i = 0; i < count; i++) run_strip(task, &strips[i], &p);
+    }
+}
+
+bool ht_nm_shared_taps_avx512(const ht_nm_task *task) {
+    enum { most_strips = 64 };
+    const ht_nm_layout *l = task->layout;
+    const ht_nm_image *image = task->image;
+    if (!image || !is_known(l) || task->schedule || task->y_order != HT_ORDER_ROWS || image->step_x != 1 ||
+        image->spread_x != 1 || image->dilation_x != 1 || l->of.taps / kernel_width > most_rows)
+        return false;
+    const size_t at_once = ht_min(strips_at_once(l), most_strips);
+    float *memory = task->scratch, *zeros = memory + at_once * strip_bytes(l) / sizeof *memory;
+    memset(zeros, 0, l->of.tap_columns * sizeof *zeros);
+    for (size_t o = task->o_begin; o < task->o_end; o += at_once * HT_NM_STRIP) {
+        strip strips[most_strips];
+        size_t count = ht_min(at_once, ht_ceil_div(task->o_end - o, HT_NM_STRIP));
+        for (size_t i = 0; i < count; i++)
+            strips[i] = prepare(task, o + i * HT_NM_STRIP, memory + i * strip_bytes(l) / sizeof *memory);
+        run_pixels(task, zeros, strips, count);
+    }
+    return true;
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
