@@ -68,23 +68,30 @@ static void choose_code(ht_nm_layout *l) {
             l->block_columns = (HT_NM_MAX_COLUMNS - 1) / l->m * l->m;
         }
     }
-    // Sums of 8-bit products stay in registers all along the columns.
-    if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
 }
 
-// Columns that taps with a shared pattern have in turn: whole groups, and few enough that the sums of all taps of a row
-// of a kernel fit in registers.
-enum { shared_run = 8 };
+// Columns that each of three taps has in turn, if their pattern is one of those that profit; else 0. They have one or
+// two slots, so that those of all three taps find room in registers.
+static size_t turn_columns(const ht_nm_layout *l) {
+    const ht_nm_matrix *of = &l->of;
+    bool fits = of->shared_taps && of->kernel_width == 3 && of->tap_columns % HT_NM_STRIP == 0 &&
+                of->kind == HT_BLOB_NM && of->dtype == HT_DTYPE_F32 && l->index_share == 1;
+    if (!fits || l->code >= HT_NM_CODE_MAP || l->code == HT_NM_CODE_2_2) return 0;
+    return l->window == HT_NM_STRIP ? HT_NM_STRIP : HT_NM_STRIP / 2;
+}
 
 // Rows and columns, the latter with the padding of taps, are small enough for what follows.
 static bool choose_size(ht_nm_layout *l) {
     const ht_nm_matrix *of = &l->of;
     const size_t most = PTRDIFF_MAX / 16;
     if (of->tap_columns > most || of->rows > most) return false;
-    const size_t least = of->taps == 1 ? 1 : of->shared_taps ? ht_round_up(shared_run, of->m) : of->m;
-    l->tap_width = ht_round_up(of->tap_columns, least);
-    l->run = of->taps > 1 && of->shared_taps ? least : ht_max(l->tap_width, 1);
-    return ht_mul(of->taps, l->tap_width, &l->columns) && l->columns <= most;
+    l->tap_width = of->taps > 1 ? ht_round_up(of->tap_columns, of->m) : of->tap_columns;
+    l->turn = turn_columns(l);
+    l->run = l->turn ? l->turn : ht_max(l->tap_width, 1);
+    if (!ht_mul(of->taps, l->tap_width, &l->columns) || l->columns > most) return false;
+    // Sums of 8-bit products stay in registers all along the columns.
+    if (has_bytes(l)) l->block_columns = ht_round_up(l->columns, l->window);
+    return true;
 }
 
 ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
@@ -97,14 +104,13 @@ ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
                         .dtype = of->dtype,
                         .value_bytes = ht_dtype_size(of->dtype),
                         .shared_rows = of->shared_rows};
-    if (!choose_size(l)) return HT_ERROR_OVERFLOW;
-    const size_t columns = l->columns, rows = l->rows;
     l->together = has_bytes(l) ? HT_NM_STRIP : HT_NM_QUAD;
     l->step = HT_ALIGNMENT / l->together / l->value_bytes;
     l->index_share = has_bytes(l) ? 1 : ht_min(l->shared_rows, HT_NM_QUAD);
     choose_code(l);
-    l->blocks = columns ? ht_ceil_div(columns, l->block_columns) : 0;
-    l->bundles = ht_ceil_div(rows, l->together);
+    if (!choose_size(l)) return HT_ERROR_OVERFLOW;
+    l->blocks = l->columns ? ht_ceil_div(l->columns, l->block_columns) : 0;
+    l->bundles = ht_ceil_div(l->rows, l->together);
     l->block_slots = slots_of(l, l->block_columns);
     l->last_slots = l->blocks ? slots_of(l, ht_nm_block_width(l, l->blocks - 1)) : 0;
 

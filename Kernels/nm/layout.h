@@ -53,7 +53,8 @@ typedef struct ht_nm_layout {
     size_t rows, columns, n, m;
     ht_dtype dtype;
     size_t tap_width;            // columns of a tap, padding included
-    size_t run;                  // of which so many lie side by side, see ht_nm_segment_at
+    size_t run;                  // of which so many lie side by side,
+    size_t turn;                 // as the taps of a kernel row take turns; 0: they do not, see ht_nm_segment_at
     size_t value_bytes;          // of a weight
     size_t shared_rows;
     size_t together;             // rows of a bundle: a quad, or a strip where weights have 8 bits
@@ -100,8 +101,8 @@ typedef struct ht_nm_segment {
 } ht_nm_segment;
 
 /// The columns from `column` on that are before `end` and lie side by side. The order of the columns is that of the
-/// taps, row by row, each with all of its columns. Taps that share a pattern take turns along a row of the kernel, a
-/// run of columns each: so a kernel finds those that look at the same columns of X together.
+/// taps, row by row, each with all of its columns. Some taps that share a pattern take turns along a row of the kernel,
+/// a run of columns each: so a kernel finds those that look at the same columns of X together.
 static inline ht_nm_segment ht_nm_segment_at(const ht_nm_layout *l, size_t column, size_t end) {
     size_t tap = 0, place = column;
     if (l->of.taps > 1) {

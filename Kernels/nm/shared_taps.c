@@ -11,22 +11,17 @@
 
 enum {
     kernel_width = 3,
-    most_slots = 4,  // of a run of columns
+    most_slots = 2,  // of a turn
     most_rows = 16,  // of a kernel
     window = 16,  // floats that a shuffle picks from
     most_pixels = 14,  // of Y in registers
+    most_columns = 29,  // of X that they see
     prepared_bytes = 384 << 10  // of weights at a time, in L2 beside X
 };
 
-// What follows from the layout alone.
-static bool is_known(const ht_nm_layout *l) {
-    size_t slots = l->m ? l->run * l->n / l->m : 0;
-    return l->of.shared_taps && l->of.kind == HT_BLOB_NM && l->dtype == HT_DTYPE_F32 && l->blocks &&
-           l->of.kernel_width == kernel_width && l->of.tap_columns % window == 0 && window % l->run == 0 &&
-           l->code < HT_NM_CODE_MAP && l->index_share == 1 && (slots == 1 || slots == 2 || slots == most_slots);
-}
+static size_t turn_slots(const ht_nm_layout *l) { return l->turn / l->window * l->window_slots; }
 
-static size_t tap_slots(const ht_nm_layout *l) { return l->tap_width / l->m * l->n; }
+static size_t tap_slots(const ht_nm_layout *l) { return l->tap_width / l->window * l->window_slots; }
 
 // Weights of a strip: [kernel row][run][tap][slot of the run][16 filters], as they lie in the blob but for the strip.
 static size_t strip_values(const ht_nm_layout *l) {
@@ -43,7 +38,7 @@ static size_t strips_at_once(const ht_nm_layout *l) {
 }
 
 size_t ht_nm_shared_taps_scratch(const ht_nm_layout *l) {
-    return is_known(l) ? strips_at_once(l) * strip_bytes(l) + l->of.tap_columns * sizeof(float) : 0;
+    return l->turn && l->blocks ? strips_at_once(l) * strip_bytes(l) + l->of.tap_columns * sizeof(float) : 0;
 }
 
 #if defined(__x86_64__)
@@ -59,6 +54,9 @@ size_t ht_nm_shared_taps_scratch(const ht_nm_layout *l) {
 
 #include "core/simd.h"
 
+// Columns of X that the taps of so many pixels see.
+#define COLUMNS(count, step, dilation) (((count) - 1) * (step) + (kernel_width - 1) * (dilation) + 1)
+
 // A strip ready to be used.
 typedef struct strip {
     const float *values;
@@ -70,7 +68,7 @@ typedef struct strip {
 // Some pixels of Y in a row.
 typedef struct pixels {
     size_t t, count;  // the first, of all images
-    const float *const *x;  // [kernel row][count + 2]: what the taps see, zeros outside the image
+    const float *const *x;  // [kernel row][column]: what the taps see, zeros outside the image
     uint64_t rows;  // bit u: the image has what kernel row u sees
 } pixels;
 
@@ -116,9 +114,9 @@ HT_INLINE __m512i load_fields(const uint8_t *const quads[4], size_t offset, size
 // Where each lane's column of a slot of the first tap lies in its window of X.
 static void make_picks(const ht_nm_task *task, size_t quad, uint32_t *picks) {
     const ht_nm_layout *l = task->layout;
-    const size_t slots = l->run / l->m * l->n, unit_bytes = ht_nm_unit_bytes(l);
-    for (size_t turn = 0; turn < l->tap_width / l->run; turn++) {
-        const size_t column = turn * kernel_width * l->run, b = column / l->block_columns;
+    const size_t slots = turn_slots(l), unit_bytes = ht_nm_unit_bytes(l);
+    for (size_t turn = 0; turn < l->tap_width / l->turn; turn++) {
+        const size_t column = turn * kernel_width * l->turn, b = column / l->block_columns;
         const size_t first = ht_nm_group_slot(l, column % l->block_columns);
         const uint8_t *quads[4];
         for (size_t i = 0; i < 4; i++) quads[i] = ht_nm_indices(l, task->packed, b, ht_min(quad + i, l->bundles - 1));
@@ -126,7 +124,7 @@ static void make_picks(const ht_nm_task *task, size_t quad, uint32_t *picks) {
             const __m512i fields = load_fields(quads, slot / l->unit_slots * unit_bytes, l->field_bytes);
             const __m512i index =
                 _mm512_srlv_epi32(fields, _mm512_set1_epi32((int)(slot % l->unit_slots * l->index_bits)));
-            const size_t before = turn * l->run % window + (slot - first) / l->window_slots * l->window;
+            const size_t before = turn * l->turn % window + (slot - first) / l->window_slots * l->window;
             const __m512i place = _mm512_and_si512(index, _mm512_set1_epi32((int)l->window - 1));
             _mm512_store_si512(picks, _mm512_add_epi32(place, _mm512_set1_epi32((int)before)));
         }
@@ -143,12 +141,13 @@ static strip prepare(const ht_nm_task *task, size_t o, float *memory) {
 
 // MARK: kernels
 
-// Adds a kernel row: for each run of columns its weights and picks, then pixel by pixel one pick a slot, and its
-// products with the weights of the three taps. `slots` of a run and `count` pixels are constants.
-HT_INLINE void add_row(const float *values, const uint32_t *picks, const float *const *x, size_t runs, size_t run,
-                       __m512 *sums, const int slots, const int count) {
-    for (size_t r = 0; r < runs; r++) {
-        const size_t channel = r * run / window * window;
+// Adds a kernel row: for each turn of the taps their weights and picks, then column by column of X one pick a slot, and
+// its products with the weights of the taps that see it: tap v of pixel p sees column p step + v dilation. `slots` of a
+// turn, `count` pixels, step and dilation are constants.
+HT_INLINE void add_row(const ht_nm_layout *l, const float *values, const uint32_t *picks, const float *const *x,
+                       __m512 *sums, const int slots, const int count, const int step, const int dilation) {
+    for (size_t first = 0; first < l->tap_width; first += l->turn) {
+        const size_t channel = first / window * window;
         __m512 w[kernel_width][most_slots];
         __m512i pick[most_slots];
         HT_UNROLL
@@ -158,14 +157,18 @@ HT_INLINE void add_row(const float *values, const uint32_t *picks, const float *
             for (int tap = 0; tap < kernel_width; tap++) w[tap][s] = _mm512_load_ps(values + (tap * slots + s) * 16);
         }
         HT_UNROLL
-        for (int p = 0; p < count + kernel_width - 1; p++) {
+        for (int c = 0; c < COLUMNS(count, step, dilation); c++) {
             __m512 v[most_slots];
             HT_UNROLL
-            for (int s = 0; s < slots; s++) v[s] = _mm512_permutexvar_ps(pick[s], _mm512_loadu_ps(x[p] + channel));
+            for (int s = 0; s < slots; s++) v[s] = _mm512_permutexvar_ps(pick[s], _mm512_loadu_ps(x[c] + channel));
             HT_UNROLL
-            for (int tap = 0; tap < kernel_width; tap++) HT_UNROLL
-            for (int s = 0; s < slots; s++)
-                if (p >= tap && p - tap < count) sums[p - tap] = _mm512_fmadd_ps(w[tap][s], v[s], sums[p - tap]);
+            for (int tap = 0; tap < kernel_width; tap++) {
+                const int p = (c - tap * dilation) / step;
+                HT_UNROLL
+                for (int s = 0; s < slots; s++)
+                    if (c >= tap * dilation && (c - tap * dilation) % step == 0 && p < count)
+                        sums[p] = _mm512_fmadd_ps(w[tap][s], v[s], sums[p]);
+            }
         }
         values += kernel_width * slots * 16;
         picks += slots * 16;
@@ -173,74 +176,82 @@ HT_INLINE void add_row(const float *values, const uint32_t *picks, const float *
 }
 
 HT_INLINE void add_rows(const ht_nm_layout *l, const strip *s, const pixels *p, float *out, const int slots,
-                        const int count) {
-    const size_t rows = l->of.taps / kernel_width, runs = l->tap_width / l->run;
+                        const int count, const int step, const int dilation) {
     __m512 sums[most_pixels];
     HT_UNROLL
     for (int i = 0; i < count; i++) sums[i] = _mm512_setzero_ps();
-    for (size_t u = 0; u < rows; u++)
+    for (size_t u = 0; u < l->of.taps / kernel_width; u++)
         if (p->rows >> u & 1 || !s->is_finite)
-            add_row(s->values + u * kernel_width * tap_slots(l) * 16, s->picks, p->x + u * (most_pixels + 2), runs,
-                    l->run, sums, slots, count);
+            add_row(l, s->values + u * kernel_width * tap_slots(l) * 16, s->picks, p->x + u * most_columns, sums, slots,
+                    count, step, dilation);
     HT_UNROLL
     for (int i = 0; i < count; i++) _mm512_store_ps(out + i * 16, sums[i]);
 }
 
-#define DEFINE(slots, count)                                                                                \
-    static void add_##slots##_##count(const ht_nm_layout *l, const strip *s, const pixels *p, float *out) { \
-        add_rows(l, s, p, out, slots, count);                                                               \
-    }
-DEFINE(1, 14)
-DEFINE(2, 14)
-DEFINE(1, 7)
-DEFINE(2, 7)
-DEFINE(4, 7)
-
 typedef void kernel(const ht_nm_layout *l, const strip *s, const pixels *p, float *out);
 
-// With more slots of a run the weights of three taps leave room for fewer pixels in the registers.
-static size_t pixels_at_once(const ht_nm_layout *l) { return l->run / l->m * l->n == most_slots ? 7 : most_pixels; }
+#define DEFINE(slots, count, step, dilation)                                                                        \
+    static void add_##slots##_##count##_##step##_##dilation(const ht_nm_layout *l, const strip *s, const pixels *p, \
+                                                            float *out) {                                           \
+        add_rows(l, s, p, out, slots, count, step, dilation);                                                       \
+    }
+#define DEFINE_ALL(step, dilation)                                      \
+    DEFINE(1, 7, step, dilation)                                        \
+    DEFINE(2, 7, step, dilation)                                        \
+                                                                        \
+    DEFINE(1, 14, step, dilation)                                       \
+    DEFINE(2, 14, step, dilation)                                       \
+    static kernel *const kernels_##step##_##dilation[2][most_slots] = { \
+        {add_1_7_##step##_##dilation, add_2_7_##step##_##dilation},     \
+        {add_1_14_##step##_##dilation, add_2_14_##step##_##dilation}};
 
-static kernel *kernel_for(const ht_nm_layout *l, size_t count) {
-    static kernel *const kernels[2][3] = {{add_1_7, add_2_7, add_4_7}, {add_1_14, add_2_14, NULL}};
-    return kernels[count > 7][l->run * l->n / l->m / 2];
+DEFINE_ALL(1, 1)
+DEFINE_ALL(2, 1)
+DEFINE_ALL(1, 2)
+
+// Kernels by whether they take 14 pixels and by the slots of a turn; null for other steps and dilations.
+static kernel *const (*kernels_for(const ht_nm_image *i))[most_slots] {
+    if (i->spread_x != 1) return NULL;
+    if (i->step_x == 1 && i->dilation_x == 1) return kernels_1_1;
+    if (i->step_x == 2 && i->dilation_x == 1) return kernels_2_1;
+    return i->step_x == 1 && i->dilation_x == 2 ? kernels_1_2 : NULL;
 }
 
 // MARK: pixels
 
 // What the taps of the pixels from t on see, which are all in one row of an image.
 static pixels find_pixels(const ht_nm_task *task, const float *zeros, size_t t, size_t count, const float **x) {
-    const ht_nm_image *image = task->image;
-    const size_t row = t / image->out_width;
-    const ptrdiff_t top = (ptrdiff_t)(row % image->out_height * image->step_y) + image->top;
-    const ptrdiff_t left = (ptrdiff_t)(t % image->out_width) + image->left;
+    const ht_nm_image *i = task->image;
+    const size_t row = t / i->out_width, columns = COLUMNS(count, i->step_x, i->dilation_x);
+    const ptrdiff_t top = (ptrdiff_t)(row % i->out_height * i->step_y) + i->top;
+    const ptrdiff_t left = (ptrdiff_t)(t % i->out_width * i->step_x) + i->left;
     pixels found = {.t = t, .count = count, .x = x};
-    for (size_t u = 0; u < task->layout->of.taps / kernel_width; u++, x += most_pixels + 2) {
-        const size_t y = (size_t)(top + (ptrdiff_t)(u * image->dilation_y));
-        const size_t first = (row / image->out_height * image->height + y) * image->width;
-        for (size_t p = 0; p < most_pixels + 2; p++) {
-            const size_t c = (size_t)(left + (ptrdiff_t)p);
-            bool inside = y < image->height && c < image->width && p < count + 2;
-            x[p] = inside ? (const float *)((const char *)task->x + (first + c) * task->x_stride) : zeros;
+    for (size_t u = 0; u < task->layout->of.taps / kernel_width; u++, x += most_columns) {
+        const size_t y = (size_t)(top + (ptrdiff_t)(u * i->dilation_y));
+        const size_t first = (row / i->out_height * i->height + y) * i->width;
+        for (size_t n = 0; n < most_columns; n++) {
+            const size_t c = (size_t)(left + (ptrdiff_t)n);
+            bool inside = y < i->height && c < i->width && n < columns;
+            x[n] = inside ? (const float *)((const char *)task->x + (first + c) * task->x_stride) : zeros;
         }
-        found.rows |= (uint64_t)(y < image->height) << u;
+        found.rows |= (uint64_t)(y < i->height) << u;
     }
     return found;
 }
 
 static void run_strip(const ht_nm_task *task, const strip *s, const pixels *p) {
     _Alignas(HT_ALIGNMENT) float sums[most_pixels * HT_NM_STRIP];
-    kernel_for(task->layout, p->count)(task->layout, s, p, sums);
+    kernels_for(task->image)[p->count > 7][turn_slots(task->layout) - 1](task->layout, s, p, sums);
     const ht_nm_target target = ht_nm_target_at(task, p->t, s->o);
     ht_nm_avx512.store_rows(sums, p->count, ht_min(HT_NM_STRIP, task->o_end - s->o), &target);
 }
 
 static void run_pixels(const ht_nm_task *task, const float *zeros, const strip *strips, size_t count) {
-    const float *x[most_rows * (most_pixels + 2)];
+    const float *x[most_rows * most_columns];
     const size_t width = task->image->out_width;
     for (size_t t = task->t_begin, each; t < task->t_end; t += each) {
         size_t left = ht_min(task->t_end - t, width - t % width);
-        each = ht_min(left, pixels_at_once(task->layout));
+        each = ht_min(left, most_pixels);
         const pixels p = find_pixels(task, zeros, t, each, x);
         for (size_t i = 0; i < count; i++) run_strip(task, &strips[i], &p);
     }
@@ -249,9 +260,8 @@ static void run_pixels(const ht_nm_task *task, const float *zeros, const strip *
 bool ht_nm_shared_taps_avx512(const ht_nm_task *task) {
     enum { most_strips = 64 };
     const ht_nm_layout *l = task->layout;
-    const ht_nm_image *image = task->image;
-    if (!image || !is_known(l) || task->schedule || task->y_order != HT_ORDER_ROWS || image->step_x != 1 ||
-        image->spread_x != 1 || image->dilation_x != 1 || l->of.taps / kernel_width > most_rows)
+    if (!task->image || !l->turn || task->y_order != HT_ORDER_ROWS || l->of.taps / kernel_width > most_rows ||
+        !kernels_for(task->image))
         return false;
     const size_t at_once = ht_min(strips_at_once(l), most_strips);
     float *memory = task->scratch, *zeros = memory + at_once * strip_bytes(l) / sizeof *memory;
