@@ -317,7 +317,7 @@ static void run_group(const ht_nm_operation *op, split *s, const ht_nm_task *who
         quantization = quantization_of_group(task->epilogue.quantization, group * task->layout->rows);
         task->epilogue.quantization = &quantization;
     }
-    if (size->copy) copy_x(task, op->x_samples, memory, threads);
+    if (needs_copy(task->layout, op->image, task->x_order)) copy_x(task, op->x_samples, memory, threads);
     task->image = op->image;
     prefer_rows(task);
     task->scratch = memory + size->copy;
