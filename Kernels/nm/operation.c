@@ -78,6 +78,12 @@ ht_status ht_nm_choose_kernel(ht_dtype x, ht_dtype w, const ht_options *options,
     return p && contains(p->weights, w) ? check_options(p, options, entry, threads) : HT_ERROR_BLOB_DTYPE;
 }
 
+static ht_status check_shape(const ht_nm_operation *op, const ht_nm_layout *l) {
+    bool fits = l->rows == op->outputs / op->groups && l->of.tap_columns == op->inputs / op->groups;
+    bool same_kernel = l->of.taps == op->taps && (l->of.taps == 1 || l->of.kernel_width == op->kernel_width);
+    return (fits && same_kernel) || op->taps == 0 ? HT_OK : HT_ERROR_BLOB_SHAPE;
+}
+
 // The layout of the first group's blob; all groups have the same.
 static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_nm_layout *l) {
     size_t bytes;
@@ -85,17 +91,13 @@ static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_n
     if (status) return status;
     if (!contains(p->weights, l->dtype)) return HT_ERROR_BLOB_DTYPE;
     if (l->of.kind != op->kind) return HT_ERROR_BLOB_FOREIGN;
+    status = check_shape(op, l);
+    if (status) return status;
     if (!ht_mul(l->bytes, op->groups, &bytes) || bytes > op->packed_size) return HT_ERROR_BLOB_TRUNCATED;
     for (size_t group = 1; group < op->groups; group++)
         if (memcmp((const char *)op->packed + group * l->bytes, op->packed, sizeof(ht_blob_header)))
             return HT_ERROR_BLOB_CORRUPT;
     return HT_OK;
-}
-
-static ht_status check_shape(const ht_nm_operation *op, const ht_nm_layout *l) {
-    bool fits = l->rows == op->outputs / op->groups && l->of.tap_columns == op->inputs / op->groups;
-    bool same_kernel = l->of.taps == op->taps && (l->of.taps == 1 || l->of.kernel_width == op->kernel_width);
-    return fits && same_kernel ? HT_OK : HT_ERROR_BLOB_SHAPE;
 }
 
 // A matrix of `samples` rows of `features` values, or the other way round.
@@ -234,7 +236,6 @@ ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
     if (!p) return HT_ERROR_BLOB_DTYPE;
     ht_status status = check_options(p, op->options ? op->options : &defaults, &entry, &threads);
     if (!status) status = check_weights(p, op, &l);
-    if (!status && op->taps) status = check_shape(op, &l);
     if (status) return status;
     // Y is cut along rows or along columns, see ht_nm_choose_pieces.
     size_t rows = ht_ceil_div(op->t, HT_NM_STRIP), columns = ht_ceil_div(l.rows, HT_NM_STRIP);
@@ -381,7 +382,6 @@ ht_status ht_nm_run(const ht_nm_operation *op) {
 
     ht_status status = check_options(p, options, &entry, &threads);
     if (!status) status = check_weights(p, op, &layout);
-    if (!status) status = check_shape(op, &layout);
     if (!status) status = check_windows(op, &task);
     if (!status) status = check_activations(op->x, op->x_samples, op->inputs, p->x, task.x_order, &task.x_stride);
     if (!status) status = check_epilogue(p, &task, op->t, op->outputs);
