@@ -37,6 +37,7 @@ ht_status ht_check_matrix(const void *data, size_t rows, size_t columns, size_t 
 }
 
 ht_status ht_check_permutation(const uint32_t *numbers, size_t count, size_t first) {
+    if (!ht_is_aligned(numbers, sizeof *numbers)) return HT_ERROR_ALIGNMENT;
     ht_status status = HT_OK;
     bool *seen = calloc(count + 1, sizeof *seen);
     if (!seen) return HT_ERROR_MEMORY;

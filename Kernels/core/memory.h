@@ -26,7 +26,8 @@ static inline bool ht_is_aligned(const void *p, size_t alignment) { return (uint
 /// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW.
 ht_status ht_check_matrix(const void *data, size_t rows, size_t columns, size_t element, size_t *stride);
 
-/// Whether the numbers are first ..< first + count in some order. Errors: PERMUTATION, MEMORY.
+/// Whether the numbers are first ..< first + count in some order. Errors: ALIGNMENT, PERMUTATION,
+/// MEMORY.
 ht_status ht_check_permutation(const uint32_t *numbers, size_t count, size_t first);
 
 #endif
