@@ -6,58 +6,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "types.h"
-
-// MARK: numbers
-
-static float float_of(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-// A float whose lower half is zero.
-static uint16_t upper_half(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)(bits >> 16);
-}
-
-// The nearest bfloat16, ties to even; v is finite.
-static float rounded_to_bf16(float v) {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return float_of((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
-}
-
-// A multiple of 1/64 below 2, exact in every type of floats: here as the bits of a binary16.
-static float of_binary16(uint16_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    float size = exponent ? ldexpf((float)(1024 + fraction), exponent - 25) : ldexpf((float)fraction, -24);
-    return bits & 0x8000 ? -size : size;
-}
-
-static float value_at(const void *data, ht_dtype type, size_t i) {
-    switch (type) {
-    case HT_DTYPE_F16: return of_binary16(((const uint16_t *)data)[i]);
-    case HT_DTYPE_BF16: return float_of((uint32_t)((const uint16_t *)data)[i] << 16);
-    case HT_DTYPE_I8: return ((const int8_t *)data)[i];
-    case HT_DTYPE_U8: return ((const uint8_t *)data)[i];
-    default: return ((const float *)data)[i];
-    }
-}
-
-static void set_random(void *data, ht_dtype type, size_t i) {
-    uint32_t random = next_random();
-    float value = (float)((int)(random >> 8 & 255) - 128) / 64;
-    switch (type) {
-    case HT_DTYPE_F16: ((uint16_t *)data)[i] = (uint16_t)((random & 0x83ff) | (12 + (random >> 16 & 3)) << 10); break;
-    case HT_DTYPE_BF16: ((uint16_t *)data)[i] = upper_half(value); break;
-    case HT_DTYPE_I8:
-    case HT_DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)random; break;
-    default: ((float *)data)[i] = value + (float)(random & 255) * 0x1p-20f; break;
-    }
-}
+#include "values.h"
 
 // MARK: weights of any type
 
@@ -88,22 +37,20 @@ typedef struct product {
     void *w, *x, *residual, *y, *packed;
     size_t packed_size, y_bytes;
     ht_epilogue epilogue;
-    ht_quantization quantization;
     ht_options options;
 } product;
 
 static ht_status run(const product *p) {
-    ht_epilogue epilogue = p->epilogue;
-    if (p->types.w == HT_DTYPE_I8) epilogue.quantization = &p->quantization;
     switch (p->types.x) {
     case HT_DTYPE_BF16:
-        return ht_nm_gemm_bf16(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+        return ht_nm_gemm_bf16(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &p->epilogue, p->y, 0,
+                               &p->options);
     case HT_DTYPE_U8:
-        return ht_nm_gemm_u8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+        return ht_nm_gemm_u8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &p->epilogue, p->y, 0, &p->options);
     case HT_DTYPE_I8:
-        return ht_nm_gemm_i8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+        return ht_nm_gemm_i8(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &p->epilogue, p->y, 0, &p->options);
     default:
-        return ht_nm_gemm_f32(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &epilogue, p->y, 0, &p->options);
+        return ht_nm_gemm_f32(p->t, p->o, p->k, p->x, 0, p->packed, p->packed_size, &p->epilogue, p->y, 0, &p->options);
     }
 }
 
@@ -116,8 +63,7 @@ static product make_product(types types, size_t t, size_t o, size_t k, size_t n,
     p.residual = allocate(t * o * sizeof(float));
     for (size_t i = 0; i < o * k; i++) set_random(p.w, types.w, i);
     for (size_t i = 0; i < t * k; i++) set_random(p.x, types.x, i);
-    for (size_t i = 0; i < t * o; i++)
-        set_random(p.residual, types.y == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32, i);
+    for (size_t i = 0; i < t * o; i++) set_random(p.residual, residual_type(types.y), i);
     ht_options options = {.shared_rows = shared_rows};
     CHECK(prune(types, o, k, n, m, p.w, &options) == HT_OK);
     CHECK(ht_nm_packed_size(o, k, n, m, types.w, &options, &p.packed_size) == HT_OK);
@@ -154,61 +100,21 @@ static float chain(const product *p, size_t row, size_t column) {
 }
 
 static int32_t integer_sum(const product *p, size_t row, size_t column) {
-    int64_t sum = 0;
+    int64_t sum = 0, zero = p->epilogue.quantization ? p->epilogue.quantization->x_zero : 0;
     for (size_t c = 0; c < p->k; c++)
-        sum += (int64_t)value_at(p->w, HT_DTYPE_I8, column * p->k + c) *
-               ((int64_t)x_at(p, row, c) - p->quantization.x_zero);
+        sum += (int64_t)value_at(p->w, HT_DTYPE_I8, column * p->k + c) * ((int64_t)x_at(p, row, c) - zero);
     return (int32_t)sum;
 }
 
-static float activated(const ht_epilogue *e, float v) {
-    if (e->activation == HT_ACTIVATION_RELU) return v < 0 ? 0 : v;
-    if (e->activation == HT_ACTIVATION_CLAMP) return v < e->low ? e->low : v > e->high ? e->high : v;
-    return v;
-}
-
-static float real_result(const product *p, size_t row, size_t column) {
-    const ht_epilogue *e = &p->epilogue;
-    float bias = e->bias ? e->bias[column] : 0, v;
-    if (p->types.w == HT_DTYPE_I8) {
-        float scale = p->quantization.scale ? p->quantization.scale[column] : 1;
-        v = fmaf((float)integer_sum(p, row, column), scale, bias);
-    } else {
-        v = chain(p, row, column) + bias;
-    }
-    if (e->residual)
-        v += value_at(e->residual, p->types.y == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32,
-                      place(p->options.y_order, p->t, p->o, row, column));
-    return activated(e, v);
-}
-
-// Of the dyadic form, from the definition: the nearest integer to a quotient, found from below.
-static int64_t dyadic(const ht_quantization *q, int64_t sum, size_t column) {
-    int64_t product = (sum + (q->offset ? q->offset[column] : 0)) * q->multiplier[column];
-    int64_t unit = (int64_t)1 << q->shift[column], below = product / unit;
-    while (below * unit > product) below--;
-    int64_t twice = 2 * (product - below * unit);
-    return twice > unit || (twice == unit && (q->half_away || below % 2 != 0)) ? below + 1 : below;
-}
-
 static bool is_expected(const product *p, size_t row, size_t column) {
-    const ht_quantization *q = &p->quantization;
-    size_t i = place(p->options.y_order, p->t, p->o, row, column);
-    if (p->types.y == HT_DTYPE_I32) return ((const int32_t *)p->y)[i] == integer_sum(p, row, column);
-    if (p->types.y == HT_DTYPE_F32) return ((const float *)p->y)[i] == real_result(p, row, column);
-    if (p->types.y == HT_DTYPE_BF16)
-        return value_at(p->y, HT_DTYPE_BF16, i) == rounded_to_bf16(real_result(p, row, column));
-    int64_t v;
-    if (q->multiplier) {
-        v = dyadic(q, integer_sum(p, row, column), column);
-        if (p->epilogue.activation == HT_ACTIVATION_RELU && v < 0) v = 0;
-    } else {
-        v = (int64_t)rintf(real_result(p, row, column) / (q->y_scale != 0 ? q->y_scale : 1));
-    }
-    int64_t least = p->types.y == HT_DTYPE_U8 ? 0 : -128;
-    v += q->y_zero;
-    v = v < least ? least : v > least + 255 ? least + 255 : v;
-    return value_at(p->y, p->types.y, i) == (float)v;
+    bool is_byte = p->types.w == HT_DTYPE_I8;
+    size_t i = place(p->options.y_order, p->t, p->o, row, column), size = ht_dtype_size(p->types.y);
+    ht_dtype residual = residual_type(p->types.y);
+    const char *at = p->epilogue.residual ? (const char *)p->residual + i * ht_dtype_size(residual) : NULL;
+    uint32_t expected;
+    set_result(p->types, &p->epilogue, is_byte ? 0 : chain(p, row, column), is_byte ? integer_sum(p, row, column) : 0,
+               column, at, &expected);
+    return same_value(&expected, (const char *)p->y + i * size, p->types.y);
 }
 
 static void expect_everywhere(product *p) {
@@ -232,42 +138,6 @@ static void expect_everywhere(product *p) {
 
 // MARK: tests
 
-enum { most_outputs = 64 };
-
-static void test_epilogues(product *p) {
-    static float bias[most_outputs], scale[most_outputs];
-    static int32_t multiplier[most_outputs], offset[most_outputs];
-    static uint8_t shift[most_outputs];
-    for (size_t i = 0; i < most_outputs; i++) {
-        bias[i] = (float)(int)(next_random() % 33) - 16;
-        scale[i] = (float)(next_random() % 100) * 0x1p-13f;
-        multiplier[i] = (int32_t)(next_random() >> (1 + next_random() % 20));
-        shift[i] = (uint8_t)(20 + next_random() % 20);
-        offset[i] = (int32_t)(next_random() % 2001) - 1000;
-    }
-    bool is_byte = p->types.y == HT_DTYPE_U8 || p->types.y == HT_DTYPE_I8;
-    p->quantization.x_zero = p->types.x == HT_DTYPE_U8 ? 131 : p->types.x == HT_DTYPE_I8 ? -7 : 0;
-    if (p->types.y == HT_DTYPE_I32) {
-        expect_everywhere(p);
-        return;
-    }
-    if (p->types.w == HT_DTYPE_I8) p->quantization.scale = scale;
-    if (is_byte) p->quantization.y_scale = 0.37f, p->quantization.y_zero = p->types.y == HT_DTYPE_U8 ? 128 : -3;
-    p->epilogue = (ht_epilogue){.output = p->types.y, .bias = bias, .activation = HT_ACTIVATION_RELU};
-    expect_everywhere(p);
-    p->epilogue.activation = HT_ACTIVATION_CLAMP, p->epilogue.low = -1.5f, p->epilogue.high = 7;
-    p->epilogue.residual = p->residual;
-    expect_everywhere(p);
-    if (!is_byte) return;
-    p->epilogue = (ht_epilogue){.output = p->types.y, .activation = HT_ACTIVATION_RELU};
-    p->quantization.scale = NULL;
-    p->quantization.multiplier = multiplier, p->quantization.shift = shift;
-    expect_everywhere(p);
-    p->epilogue.activation = HT_ACTIVATION_NONE;
-    p->quantization.offset = offset, p->quantization.half_away = 1;
-    expect_everywhere(p);
-}
-
 static void test_product_of(types types) {
     static const size_t shapes[][3] = {{1, 1, 1}, {1, 37, 130}, {3, 20, 64}, {9, 33, 260}, {33, 18, 100}, {66, 35, 19}};
     static const size_t patterns[][2] = {{2, 4},  {1, 4}, {4, 8}, {1, 8}, {1, 16},
@@ -281,7 +151,12 @@ static void test_product_of(types types) {
             expect_everywhere(&p);
             p.options.x_order = j % 2 ? HT_ORDER_FEATURES : HT_ORDER_ROWS;
             p.options.y_order = i % 2 ? HT_ORDER_FEATURES : HT_ORDER_ROWS;
-            test_epilogues(&p);
+            epilogues all = make_epilogues(types, p.o, p.residual);
+            for (size_t e = 1; e < all.count; e++) {
+                p.epilogue = epilogue_at(&all, e);
+                expect_everywhere(&p);
+            }
+            free_epilogues(&all);
             free_product(&p);
         }
 }
