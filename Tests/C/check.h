@@ -16,7 +16,13 @@ void check(bool holds, const char *condition, int line);
 /// Says what is being checked, for the message of a failure.
 void checking(const char *format, ...);
 
+/// Says how many conditions held; what the program returns.
+int finish(void);
+
 uint32_t next_random(void);
+
+/// Whether all bytes are 0x5a.
+bool is_filled(const void *memory, size_t bytes);
 
 /// Ends the test where there is no memory.
 void *allocate(size_t bytes);
@@ -26,5 +32,8 @@ size_t runnable(const char *op, ht_isa *list, size_t capacity);
 
 /// Products of every type of weights, inputs and results.
 void test_types(void);
+
+/// Convolutions, and products backward.
+void test_conv(void);
 
 #endif

@@ -2,43 +2,13 @@
 // The library as a C program meets it: through the installed headers and nothing else. The expected values come from
 // plain loops in double precision. Runs everywhere, also under an emulator.
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 
-static long passed, failed;
-static char subject[160];  // what is being checked, for the message of a failure
-
-void check(bool holds, const char *condition, int line) {
-    if (holds)
-        passed++;
-    else if (failed++ < 20)
-        printf("line %d: %s is false [%s]\n", line, condition, subject);
-}
-
-void checking(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(subject, sizeof subject, format, arguments);
-    va_end(arguments);
-}
-
 // MARK: data
-
-uint32_t next_random(void) {
-    static uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
-void *allocate(size_t bytes) {
-    void *memory = malloc(bytes ? bytes : 1);
-    if (!memory) exit(2);
-    return memory;
-}
 
 // Few different values, so that groups have ties.
 static void fill_weights(float *w, size_t count) {
@@ -145,14 +115,6 @@ static const shape shapes[] = {{1, 1, 1},     {1, 16, 64},   {3, 5, 7},    {7, 3
                                {33, 20, 257}, {65, 50, 300}, {130, 35, 96}};
 static const pattern patterns[] = {{1, 2},  {2, 4}, {1, 4}, {4, 8}, {2, 8}, {1, 8},  {1, 16},
                                    {2, 16}, {3, 4}, {4, 4}, {5, 7}, {1, 1}, {3, 32}, {17, 64}};
-
-size_t runnable(const char *op, ht_isa *list, size_t capacity) {
-    ht_kernel_info rows[64];
-    size_t count = ht_kernels(rows, COUNT(rows)), found = 0;
-    for (size_t i = 0; i < count && i < COUNT(rows) && found < capacity; i++)
-        if (!strcmp(rows[i].op, op) && rows[i].runs) list[found++] = (ht_isa)ht_isa_named(rows[i].isa);
-    return found;
-}
 
 static void check_weights(const operands *a, shape s, pattern p) {
     size_t count = s.o * s.k, bytes = count * sizeof(float);
@@ -287,12 +249,6 @@ static void test_empty_sizes(void) {
 
 // MARK: errors
 
-static bool is_filled(const void *memory, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++)
-        if (((const uint8_t *)memory)[i] != 0x5a) return false;
-    return true;
-}
-
 static void expect_refusal(const operands *a, product p, ht_status expected) {
     checking("%s", ht_status_text(expected));
     memset(a->y, 0x5a, a->y_bytes);
@@ -419,6 +375,7 @@ int main(void) {
     test_names();
     test_way_through();
     test_types();
+    test_conv();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();
@@ -427,6 +384,5 @@ int main(void) {
     test_weight_errors();
     test_file();
     printf("features: %s; threads from: %s\n", ht_cpu_features(), ht_thread_runtime());
-    printf("%ld passed, %ld failed\n", passed, failed);
-    return failed ? 1 : 0;
+    return finish();
 }

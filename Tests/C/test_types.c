@@ -6,28 +6,8 @@
 #include <string.h>
 
 #include "check.h"
+#include "matrix.h"
 #include "values.h"
-
-// MARK: weights of any type
-
-static ht_status prune(types a, size_t o, size_t k, size_t n, size_t m, void *w, const ht_options *options) {
-    switch (a.w) {
-    case HT_DTYPE_F16: return ht_nm_prune_f16(o, k, n, m, w, 0, w, 0, options);
-    case HT_DTYPE_BF16: return ht_nm_prune_bf16(o, k, n, m, w, 0, w, 0, options);
-    case HT_DTYPE_I8: return ht_nm_prune_i8(o, k, n, m, w, 0, w, 0, options);
-    default: return ht_nm_prune_f32(o, k, n, m, w, 0, w, 0, options);
-    }
-}
-
-static ht_status pack(types a, size_t o, size_t k, size_t n, size_t m, const void *w, void *packed, size_t size,
-                      const ht_options *options) {
-    switch (a.w) {
-    case HT_DTYPE_F16: return ht_nm_pack_f16(o, k, n, m, w, 0, NULL, 0, packed, size, options);
-    case HT_DTYPE_BF16: return ht_nm_pack_bf16(o, k, n, m, w, 0, NULL, 0, packed, size, options);
-    case HT_DTYPE_I8: return ht_nm_pack_i8(o, k, n, m, w, 0, NULL, 0, packed, size, options);
-    default: return ht_nm_pack_f32(o, k, n, m, w, 0, NULL, 0, packed, size, options);
-    }
-}
 
 // MARK: a product
 
@@ -65,10 +45,11 @@ static product make_product(types types, size_t t, size_t o, size_t k, size_t n,
     for (size_t i = 0; i < t * k; i++) set_random(p.x, types.x, i);
     for (size_t i = 0; i < t * o; i++) set_random(p.residual, residual_type(types.y), i);
     ht_options options = {.shared_rows = shared_rows};
-    CHECK(prune(types, o, k, n, m, p.w, &options) == HT_OK);
+    CHECK(WITH_TYPE(types.w, ht_nm_prune, o, k, n, m, p.w, 0, p.w, 0, &options) == HT_OK);
     CHECK(ht_nm_packed_size(o, k, n, m, types.w, &options, &p.packed_size) == HT_OK);
     p.packed = ht_allocate(p.packed_size);
-    CHECK(p.packed && pack(types, o, k, n, m, p.w, p.packed, p.packed_size, &options) == HT_OK);
+    CHECK(p.packed &&
+          WITH_TYPE(types.w, ht_nm_pack, o, k, n, m, p.w, 0, NULL, 0, p.packed, p.packed_size, &options) == HT_OK);
     p.epilogue.output = types.y;
     return p;
 }

@@ -66,12 +66,6 @@ void set_special(void *data, ht_dtype type, size_t i) {
         ((uint16_t *)data)[i] = type == HT_DTYPE_F16 ? binary16[choice] : upper_half(values[choice]);
 }
 
-bool same_value(const void *a, const void *b, ht_dtype type) {
-    if (!memcmp(a, b, ht_dtype_size(type))) return true;
-    return (type == HT_DTYPE_F32 || type == HT_DTYPE_BF16) && isnan(value_at(a, type, 0)) &&
-           isnan(value_at(b, type, 0));
-}
-
 // MARK: epilogues
 
 ht_dtype residual_type(ht_dtype y) { return y == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32; }
@@ -102,6 +96,9 @@ static int64_t dyadic(const ht_quantization *q, int64_t sum, size_t column) {
     return twice > unit || (twice == unit && (q->half_away || below % 2 != 0)) ? below + 1 : below;
 }
 
+// Ties to the even neighbour, far outside of a byte some value that is outside, a NaN far below.
+static int64_t nearest(float v) { return isnan(v) || v < -1e6f ? -1000000 : v > 1e6f ? 1000000 : (int64_t)rintf(v); }
+
 static int64_t byte_result(types types, const ht_epilogue *e, int32_t integer, size_t column, const void *residual) {
     static const ht_quantization none;
     const ht_quantization *q = e->quantization ? e->quantization : &none;
@@ -110,7 +107,7 @@ static int64_t byte_result(types types, const ht_epilogue *e, int32_t integer, s
         v = dyadic(q, integer, column);
         if (e->activation == HT_ACTIVATION_RELU && v < 0) v = 0;
     } else {
-        v = (int64_t)rintf(real_result(types, e, 0, integer, column, residual) / (q->y_scale != 0 ? q->y_scale : 1));
+        v = nearest(real_result(types, e, 0, integer, column, residual) / (q->y_scale != 0 ? q->y_scale : 1));
     }
     v += q->y_zero;
     return v < least ? least : v > least + 255 ? least + 255 : v;

@@ -18,9 +18,6 @@ void set_random(void *data, ht_dtype type, size_t i);
 /// An infinity, a NaN or a zero of either sign; `type` is a type of floats.
 void set_special(void *data, ht_dtype type, size_t i);
 
-/// The same bits; NaNs may differ in theirs.
-bool same_value(const void *a, const void *b, ht_dtype type);
-
 /// Of a residual of Y.
 ht_dtype residual_type(ht_dtype y);
 
