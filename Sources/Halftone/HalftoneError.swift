@@ -34,12 +34,18 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case blobVersion
     /// The packed blob contradicts itself.
     case blobCorrupt
-    /// The packed blob holds weights of another shape.
+    /// The packed blob holds weights of another shape than the call says.
     case blobShape
     /// The packed blob holds weights of a type that the operation does not take.
     case blobType
     /// The tuning data is malformed, of another version, or contradicts itself.
     case tuning
+    /// The convolution has no taps, or its groups do not divide its channels.
+    case convolution
+    /// The convolution is depthwise: N:M weights need more than one channel in a group.
+    case depthwise
+    /// Not a permutation of the output channels, or one that leaves a group of channels.
+    case permutation
     /// A status of the C library that this module has no case for.
     case unknown(status: Int)
     /// The sizes given do not fit the operands; the text has the numbers.
@@ -81,6 +87,9 @@ extension HalftoneError {
         (HT_ERROR_BLOB_SHAPE, .blobShape),
         (HT_ERROR_BLOB_DTYPE, .blobType),
         (HT_ERROR_TUNING, .tuning),
+        (HT_ERROR_CONV, .convolution),
+        (HT_ERROR_DEPTHWISE, .depthwise),
+        (HT_ERROR_PERMUTATION, .permutation),
     ]
 
     /// The case that stands for a status of the C library; nil for `HT_OK`.
