@@ -40,25 +40,9 @@ public struct NMMatrix: Sendable {
         packing weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, pattern: NMPattern,
         mask: NMMask? = nil, threads: Int = 0
     ) throws(HalftoneError) {
-        let w = try Operand(
-            "weights hold", count: weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
-        if let mask, mask.rows != rows || mask.columns != columns {
-            throw .shape("the mask is \(mask.rows) x \(mask.columns), the weights are \(rows) x \(columns)")
-        }
-        let (n, m) = (pattern.n, pattern.m)
-        var options = try pattern.options(threads: threads)
-        var size = 0
-        try HalftoneError.check(ht_nm_packed_size(rows, columns, n, m, Weight.dataType.code, &options, &size))
-        let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
-            let status = weights.withUnsafeBufferPointer { weights in
-                withPointer(to: mask?.bytes) { mask in
-                    NMWeights(matrix: w, type: Weight.dataType, n: n, m: m, address: weights.baseAddress)
-                        .pack(mask: mask, into: packed, &options)
-                }
-            }
-            try HalftoneError.check(status)
-        }
-        try self.init(packed)
+        try self.init(
+            NMMatrixForm(rows: rows, columns: columns)
+                .packed(weights, rowStride: rowStride, pattern: pattern, mask: mask, threads: threads))
     }
 
     /// Packs an array of weights; see the variant over spans.

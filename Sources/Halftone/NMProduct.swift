@@ -32,39 +32,9 @@ extension NMMatrix {
         epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil, residualStride: Int? = nil,
         options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        let xs = try operand(
-            "X holds", count: x.count, of: Input.self, rows: t, columns: columns, options.xOrder, stride: xStride)
-        let ys = try operand(
-            "Y holds", count: y.count, of: Output.self, rows: t, columns: rows, options.yOrder, stride: yStride)
-        var residualByteStride = ys.byteStride
-        if let residual {
-            residualByteStride = try operand(
-                "the residual holds", count: residual.count, of: Output.Residual.self, rows: t, columns: rows,
-                options.yOrder, stride: residualStride
-            ).byteStride
-        }
-        try epilogue.check(columns: rows)
-        // Its values would be read as those of the residual.
-        guard !epilogue.addsToOutput || residual == nil && Output.self == Output.Residual.self else { throw .epilogue }
-        var code = try options.code(rows: t, columns: rows)
-        try provide(scratch, rows: t, input: Input.dataType, options: &code)
-        let status = x.withUnsafeBufferPointer { x in
-            y.withUnsafeMutableBufferPointer { y in
-                Span.withPointer(to: residual) { residual in
-                    epilogue.withCode { epilogueCode in
-                        epilogueCode.output = Output.dataType.code
-                        epilogueCode.residual = UnsafeRawPointer(residual)
-                        if epilogue.addsToOutput { epilogueCode.residual = UnsafeRawPointer(y.baseAddress) }
-                        epilogueCode.residual_stride = residualByteStride
-                        let operands = NMOperands(
-                            t: t, o: rows, k: columns, xType: Input.dataType, x: x.baseAddress, xStride: xs.byteStride,
-                            packed: packed, y: y.baseAddress, yStride: ys.byteStride)
-                        return operands.multiply(&epilogueCode, &code)
-                    }
-                }
-            }
-        }
-        try HalftoneError.check(status)
+        try NMProduct(matrix: self, t: t).run(
+            x, stride: xStride, into: &y, stride: yStride, epilogue: epilogue, residual: residual,
+            residualStride: residualStride, options: options, scratch: scratch)
     }
 
     /// The product of arrays, into an array; see the variant over spans.
@@ -84,14 +54,7 @@ extension NMMatrix {
         _ x: [Input], rows t: Int, as type: Output.Type = Float.self, epilogue: Epilogue = Epilogue(),
         residual: [Output.Residual]? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) -> [Output] {
-        // X is checked first: a wrong number of rows must not ask for the memory of its result.
-        _ = try operand("X holds", count: x.count, of: Input.self, rows: t, columns: columns, options.xOrder)
-        let (count, overflow) = t.multipliedReportingOverflow(by: rows)
-        guard !overflow, count <= Int.max / MemoryLayout<Output>.stride else { throw .overflow }
-        var y = [Output](unsafeUninitializedCapacity: count) { buffer, initialized in
-            UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
-            initialized = count
-        }
+        var y: [Output] = try NMProduct(matrix: self, t: t).zeros(for: x, options.xOrder)
         try multiply(
             x, rows: t, into: &y, epilogue: epilogue, residual: residual, options: options, scratch: scratch)
         return y
@@ -106,37 +69,36 @@ extension NMMatrix {
         rows t: Int, input: Input.Type = Float.self, options: ProductOptions = ProductOptions()
     ) throws(HalftoneError) -> Int {
         guard t >= 0 else { throw .shape("X cannot have \(t) rows") }
-        var code = try options.code()
-        return try scratchByteCount(rows: t, input: input.dataType, options: &code)
+        return try NMProduct(matrix: self, t: t).scratchByteCount(input: input.dataType, options: options)
+    }
+}
+
+/// The product of t rows.
+private struct NMProduct: NMOperation {
+    let matrix: NMMatrix
+    let t: Int
+
+    var packed: PackedBytes { matrix.packed }
+    var x: NMActivations { NMActivations(name: "X", samples: t, features: matrix.columns) }
+    var y: NMActivations { NMActivations(name: "Y", samples: t, features: matrix.rows) }
+
+    func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
+        ht_nm_gemm_scratch_size(t, input, packed.start, packed.count, &options, &size)
     }
 
-    private func scratchByteCount(
-        rows t: Int, input: DataType, options: inout ht_options
-    ) throws(HalftoneError) -> Int {
-        var size = 0
-        try HalftoneError.check(
-            ht_nm_gemm_scratch_size(t, input.code, packed.start, packed.count, &options, &size))
-        // size_t is an Int here, so that a size beyond Int.max arrives as a negative one.
-        guard size >= 0 else { throw .overflow }
-        return size
-    }
-
-    /// Lets the call use `scratch`, grown to what it needs.
-    private func provide(
-        _ scratch: Scratch?, rows t: Int, input: DataType, options: inout ht_options
-    ) throws(HalftoneError) {
-        guard let scratch else { return }
-        try scratch.reserve(try scratchByteCount(rows: t, input: input, options: &options))
-        options.scratch = scratch.memory
-        options.scratch_size = scratch.byteCount
-    }
-
-    /// A matrix of activations that lies in memory in this order.
-    private func operand<Element: KernelNumber>(
-        _ subject: String, count: Int, of type: Element.Type, rows: Int, columns: Int, _ order: MatrixOrder,
-        stride: Int? = nil
-    ) throws(HalftoneError) -> Operand {
-        let (lines, length) = order == .rows ? (rows, columns) : (columns, rows)
-        return try Operand(subject, count: count, of: type, rows: lines, columns: length, rowStride: stride)
+    func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
+        let (o, k, blob, size) = (matrix.rows, matrix.columns, packed.start, packed.count)
+        let (x, xStride, y, yStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
+        switch operands.xType {
+        case .f32:
+            // The C function writes floats, whatever the epilogue says.
+            guard epilogue.output == HT_DTYPE_F32 else { return HT_ERROR_EPILOGUE }
+            return ht_nm_gemm_f32(
+                t, o, k, x?.typed(), xStride, blob, size, &epilogue, y?.typed(), yStride, &options)
+        case .bf16: return ht_nm_gemm_bf16(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
+        case .u8: return ht_nm_gemm_u8(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
+        case .i8: return ht_nm_gemm_i8(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
+        case .f16, .i32: return HT_ERROR_BLOB_DTYPE
+        }
     }
 }

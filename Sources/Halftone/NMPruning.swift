@@ -1,5 +1,3 @@
-import CHalftone
-
 extension NMPattern {
     /// The mask of the N weights of each group with the largest magnitude.
     ///
@@ -16,16 +14,8 @@ extension NMPattern {
     public func mask<Weight: NMWeight>(
         of weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
     ) throws(HalftoneError) -> NMMask {
-        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try options(threads: threads)
-        let (count, overflow) = rows.multipliedReportingOverflow(by: NMMask.rowBytes(columns))
-        guard !overflow else { throw .overflow }
-        var bytes = [UInt8](repeating: 0, count: count)
-        let status = weights.withUnsafeBufferPointer { weights in
-            call(w, Weight.self, weights.baseAddress).mask(&bytes, &options)
-        }
-        try HalftoneError.check(status)
-        return try NMMask(rows: rows, columns: columns, bytes: bytes)
+        try NMMatrixForm(rows: rows, columns: columns)
+            .mask(of: weights, rowStride: rowStride, pattern: self, threads: threads)
     }
 
     /// The mask of an array of weights; see the variant over spans.
@@ -45,13 +35,8 @@ extension NMPattern {
     public func prune<Weight: NMWeight>(
         _ weights: inout MutableSpan<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
     ) throws(HalftoneError) {
-        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try options(threads: threads)
-        let status = weights.withUnsafeMutableBufferPointer { weights in
-            call(w, Weight.self, weights.baseAddress)
-                .prune(into: weights.baseAddress, stride: w.byteStride, &options)
-        }
-        try HalftoneError.check(status)
+        try NMMatrixForm(rows: rows, columns: columns)
+            .prune(&weights, rowStride: rowStride, pattern: self, threads: threads)
     }
 
     /// Prunes an array of weights in place; see the variant over spans.
@@ -72,15 +57,8 @@ extension NMPattern {
     public func pruned<Weight: NMWeight>(
         _ weights: Span<Weight>, rows: Int, columns: Int, rowStride: Int? = nil, threads: Int = 0
     ) throws(HalftoneError) -> [Weight] {
-        let w = try operand(weights.count, of: Weight.self, rows: rows, columns: columns, rowStride: rowStride)
-        var options = try options(threads: threads)
-        let (status, result): (ht_status, [Weight]) = weights.withUnsafeBufferPointer { weights in
-            array(count: rows * columns) { result in
-                call(w, Weight.self, weights.baseAddress).prune(into: result, stride: 0, &options)
-            }
-        }
-        try HalftoneError.check(status)
-        return result
+        try NMMatrixForm(rows: rows, columns: columns)
+            .pruned(weights, rowStride: rowStride, pattern: self, threads: threads)
     }
 
     /// A pruned copy of an array of weights; see the variant over spans.
@@ -88,18 +66,5 @@ extension NMPattern {
         _ weights: [Weight], rows: Int, columns: Int, threads: Int = 0
     ) throws(HalftoneError) -> [Weight] {
         try pruned(weights.span, rows: rows, columns: columns, threads: threads)
-    }
-
-    private func operand<Weight: NMWeight>(
-        _ count: Int, of type: Weight.Type, rows: Int, columns: Int, rowStride: Int?
-    ) throws(HalftoneError) -> Operand {
-        try Operand(
-            "weights hold", count: count, of: type, rows: rows, columns: columns, rowStride: rowStride)
-    }
-
-    private func call<Weight: NMWeight>(
-        _ matrix: Operand, _ type: Weight.Type, _ address: UnsafeRawPointer?
-    ) -> NMWeights {
-        NMWeights(matrix: matrix, type: type.dataType, n: n, m: m, address: address)
     }
 }
