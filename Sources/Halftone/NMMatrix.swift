@@ -1,23 +1,9 @@
 import CHalftone
 
-/// A weight matrix under an N:M pattern, packed for products.
-///
-/// It has `rows` outputs and `columns` inputs, as PyTorch's `Linear` keeps them. Packing happens once; the packed form
-/// is the same on every machine, can be written to a file and be mapped back. A value is immutable and cheap to copy:
-/// copies share the packed bytes.
-public struct NMMatrix: Sendable {
-    /// Outputs: the columns of a product.
-    public let rows: Int
-    /// Inputs: the columns of X.
-    public let columns: Int
-    /// The pattern that the weights were packed under.
-    public let pattern: NMPattern
-    /// The type of the weights.
-    public let weightType: DataType
-    /// The size of the packed form in bytes, its header included.
-    public let packedByteCount: Int
-
-    let packed: PackedBytes
+/// A weight matrix under an N:M pattern, packed for products: `rows` outputs by `columns` inputs, as PyTorch's `Linear`
+/// keeps them.
+public struct NMMatrix: PackedWeights {
+    let blobs: NMBlobs
 
     /// Packs weights that obey the pattern.
     ///
@@ -55,20 +41,23 @@ public struct NMMatrix: Sendable {
 
     /// Takes over packed bytes after checking their header.
     private init(_ packed: PackedBytes) throws(HalftoneError) {
-        var info = ht_nm_info()
-        try HalftoneError.check(ht_nm_packed_info(packed.start, packed.count, &info))
-        // size_t is an Int here. A header without columns can claim more rows than that, which arrive as negative.
-        guard info.o >= 0, info.k >= 0, let type = DataType(info.dtype) else { throw .blobCorrupt }
-        rows = info.o
-        columns = info.k
-        pattern = try NMPattern(info.n, of: info.m, sharedRows: Int(info.shared_rows))
-        weightType = type
-        packedByteCount = info.bytes
-        self.packed = packed
+        blobs = try NMBlobs(packed)
+        try NMProduct(matrix: self, t: 0).check()
     }
 }
 
 extension NMMatrix {
+    /// Outputs: the columns of a product.
+    public var rows: Int { blobs.rows }
+    /// Inputs: the columns of X.
+    public var columns: Int { blobs.columns }
+    /// The pattern that the weights were packed under.
+    public var pattern: NMPattern { blobs.pattern }
+    /// The type of the weights.
+    public var weightType: DataType { blobs.weightType }
+    /// The size of the packed form in bytes, its header included.
+    public var packedByteCount: Int { blobs.byteCount }
+
     /// The dense weights, `rows` x `columns` values, row-major: entries as they were packed, +0 elsewhere.
     ///
     /// - Parameters:
@@ -79,23 +68,7 @@ extension NMMatrix {
     public func unpacked<Weight: NMWeight>(
         as type: Weight.Type = Float.self, threads: Int = 0
     ) throws(HalftoneError) -> [Weight] {
-        guard type.dataType == weightType else { throw .blobType }
-        var options = try ht_options(threads: threads)
-        let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
-        guard !overflow else { throw .overflow }
-        let (status, weights): (ht_status, [Weight]) = array(count: count) { weights in
-            ht_nm_unpack(rows, columns, packed.start, packed.count, weights, 0, &options)
-        }
-        try HalftoneError.check(status)
-        return weights
-    }
-
-    /// Checks the whole packed form, not only its header as the initialisers do: worth it for bytes of unknown origin.
-    /// Products never read outside the packed bytes, whatever these hold; their results can still be wrong.
-    ///
-    /// - Throws: ``HalftoneError/blobCorrupt`` where the contents are not what packing writes.
-    public func verify() throws(HalftoneError) {
-        try HalftoneError.check(ht_nm_packed_check(packed.start, packed.count))
+        try blobs.unpacked(as: type, threads: threads)
     }
 }
 
@@ -108,10 +81,7 @@ extension NMMatrix {
     /// - Throws: ``HalftoneError/blobTruncated``, ``HalftoneError/blobForeign``, ``HalftoneError/blobVersion``,
     ///   ``HalftoneError/blobCorrupt``, ``HalftoneError/memory``.
     public init(copying bytes: RawSpan) throws(HalftoneError) {
-        let copy = try PackedBytes(count: bytes.byteCount) { copy throws(HalftoneError) in
-            bytes.withUnsafeBytes { copy.copyMemory(from: $0) }
-        }
-        try self.init(copy)
+        try self.init(PackedBytes(copying: bytes))
     }
 
     /// Maps a file that ``write(to:)`` wrote. Nothing is read ahead of its use, and processes that map the same file
@@ -124,22 +94,9 @@ extension NMMatrix {
         try self.init(PackedBytes(mapping: path))
     }
 
-    /// Writes the packed form to a file, replacing one that is there. The bytes go to a temporary file in the same
-    /// folder, which then takes the name, so that the file is never half written.
-    ///
-    /// - Throws: ``HalftoneError/file(path:reason:)``; then a file that was there is as it was.
-    public func write(to path: String) throws(HalftoneError) {
-        try withPackedBytes { bytes throws(HalftoneError) in
-            try bytes.withUnsafeBytes { bytes throws(HalftoneError) in try File.replace(path, with: bytes) }
-        }
-    }
+    public func verify() throws(HalftoneError) { try blobs.verify() }
 
-    /// Calls `body` with the packed form: ``packedByteCount`` bytes, 64-byte aligned, that begin with a header and hold
-    /// no addresses.
     public func withPackedBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let bytes = UnsafeRawBufferPointer(start: packed.start, count: packedByteCount)
-        return try withExtendedLifetime(packed) { () throws(Failure) in try body(bytes.bytes) }
-    }
+    ) throws(Failure) -> Result { try blobs.withBytes(body) }
 }

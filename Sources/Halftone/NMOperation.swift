@@ -28,7 +28,7 @@ struct NMOperands {
 
 /// What runs packed weights over activations: a product or a convolution, forward or backward.
 protocol NMOperation {
-    var packed: PackedBytes { get }
+    var packed: NMBlobs { get }
     var x: NMActivations { get }
     var y: NMActivations { get }
 
@@ -55,6 +55,8 @@ extension NMOperation {
         try epilogue.check(columns: y.features)
         // Its values would be read as those of the residual.
         guard !epilogue.addsToOutput || residual == nil && Output.self == Output.Residual.self else { throw .epilogue }
+        // Its C functions write floats, whatever the epilogue says.
+        guard Input.dataType != .f32 || Output.dataType == .f32 else { throw .epilogue }
         var code = try options.code(rows: y.samples, columns: y.features)
         try provide(scratch, input: Input.dataType, options: &code)
         let status = xs.withUnsafeBufferPointer { xs in
@@ -74,6 +76,16 @@ extension NMOperation {
             }
         }
         try HalftoneError.check(status)
+    }
+
+    /// Throws unless the packed weights are such that this operation takes. It must be one of no samples.
+    func check() throws(HalftoneError) {
+        let nothing = NMOperands(xType: packed.weightType.input, x: nil, xStride: 0, y: nil, yStride: 0)
+        var epilogue = ht_epilogue()
+        var options = ht_options()
+        // The reference: whether there is a better kernel does not matter here.
+        options.isa = HT_ISA_REF
+        try HalftoneError.check(run(nothing, &epilogue, &options))
     }
 
     /// A Y of zeros for this X, which is checked first: wrong sizes must not ask for the memory of their result.
@@ -112,4 +124,9 @@ extension NMOperation {
         options.scratch = scratch.memory
         options.scratch_size = scratch.byteCount
     }
+}
+
+extension DataType {
+    /// A type of inputs that weights of this type are multiplied with.
+    fileprivate var input: DataType { self == .f16 ? .f32 : self }
 }

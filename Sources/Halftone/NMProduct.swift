@@ -74,25 +74,23 @@ extension NMMatrix {
 }
 
 /// The product of t rows.
-private struct NMProduct: NMOperation {
+struct NMProduct: NMOperation {
     let matrix: NMMatrix
     let t: Int
 
-    var packed: PackedBytes { matrix.packed }
+    var packed: NMBlobs { matrix.blobs }
     var x: NMActivations { NMActivations(name: "X", samples: t, features: matrix.columns) }
     var y: NMActivations { NMActivations(name: "Y", samples: t, features: matrix.rows) }
 
     func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
-        ht_nm_gemm_scratch_size(t, input, packed.start, packed.count, &options, &size)
+        ht_nm_gemm_scratch_size(t, input, packed.bytes.start, packed.bytes.count, &options, &size)
     }
 
     func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
-        let (o, k, blob, size) = (matrix.rows, matrix.columns, packed.start, packed.count)
+        let (o, k, blob, size) = (matrix.rows, matrix.columns, packed.bytes.start, packed.bytes.count)
         let (x, xStride, y, yStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
         switch operands.xType {
         case .f32:
-            // The C function writes floats, whatever the epilogue says.
-            guard epilogue.output == HT_DTYPE_F32 else { return HT_ERROR_EPILOGUE }
             return ht_nm_gemm_f32(
                 t, o, k, x?.typed(), xStride, blob, size, &epilogue, y?.typed(), yStride, &options)
         case .bf16: return ht_nm_gemm_bf16(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
