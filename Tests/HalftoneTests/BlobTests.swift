@@ -96,7 +96,7 @@ import Testing
             ("magic", HT_ERROR_BLOB_FOREIGN, { $0.words[0] ^= 1 << 40 }),
             ("big-endian", HT_ERROR_BLOB_FOREIGN, { $0.words[0] = $0.words[0].byteSwapped }),
             ("version", HT_ERROR_BLOB_VERSION, { $0.setShort(0, 1) }),
-            ("kind", HT_ERROR_BLOB_FOREIGN, { $0.setShort(1, 2) }),
+            ("kind", HT_ERROR_BLOB_FOREIGN, { $0.setShort(1, 3) }),
             ("layout", HT_ERROR_BLOB_VERSION, { $0.setShort(2, 99) }),
             ("dtype of another size", HT_ERROR_BLOB_CORRUPT, { $0.setShort(3, 2) }),
             ("dtype of no weights", HT_ERROR_BLOB_CORRUPT, { $0.setShort(3, 5) }),
@@ -115,7 +115,10 @@ import Testing
             ("no shared rows", HT_ERROR_BLOB_CORRUPT, { $0.words[6] = 0 }),
             ("three shared rows", HT_ERROR_BLOB_CORRUPT, { $0.words[6] = 3 }),
             ("endless shared rows", HT_ERROR_BLOB_CORRUPT, { $0.words[6] = 0xffff_ffff }),
-            ("reserved", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 32 }),
+            ("a permutation", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 16 }),
+            ("an unknown flag", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 17 }),
+            ("one tap", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 32 }),
+            ("nine taps", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 9 << 32 }),
         ]
         for (name, status, change) in forgeries {
             victim.forge(change)

@@ -11,6 +11,9 @@ import Testing
         let shared = try NMPattern(2, of: 8, sharedRows: 4)
         #expect(shared.sharedRows == 4 && shared != pattern)
         #expect(shared.description == "2:8:4")
+        let taps = try NMPattern(2, of: 8, sharedTaps: true)
+        #expect(taps.sharedTaps && taps.sharedRows == 1 && taps != pattern && !pattern.sharedTaps)
+        #expect(taps.description == "2:8:taps")
     }
 
     @Test(arguments: [(0, 4), (5, 4), (-1, 4), (1, 65), (65, 65), (1, 0), (Int.min, Int.max), (Int.max, Int.max)])
@@ -26,8 +29,10 @@ import Testing
         for m in 1...64 {
             for n in 1...m {
                 for rows in [1, 2, 4, 8] {
-                    let pattern = try NMPattern(n, of: m, sharedRows: rows)
-                    #expect(NMPattern(pattern.description) == pattern)
+                    for taps in [false, true] {
+                        let pattern = try NMPattern(n, of: m, sharedRows: rows, sharedTaps: taps)
+                        #expect(NMPattern(pattern.description) == pattern)
+                    }
                 }
             }
         }
@@ -35,6 +40,7 @@ import Testing
 
     @Test(arguments: [
         "", ":", "2", "2:", ":4", "4:2", "0:4", "1:65", "2:4:1", "2:4:3", "2:4:", "2:4:8:8", "2/4", "a:b", "2:4 ",
+        ":taps", "2:taps", "2:4:taps:taps", "2:4:taps:8", "2:4taps", "2:4:tap", "2:4:1:taps",
         "99999999999999999999:4",
     ])
     func readsNothingElse(_ text: String) {

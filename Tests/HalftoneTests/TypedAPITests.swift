@@ -7,18 +7,13 @@ import Testing
     private static let (t, o, k) = (5, 35, 24)
     private let pattern = try! NMPattern(2, of: 4)
 
-    /// Small multiples of 1/8, which every type of floats holds and whose products and sums are exact.
     private static func eighths(_ count: Int, seed: UInt64) -> [Float] {
         var g = Generator(seed: seed)
-        return (0..<count).map { _ in Float(g.below(33) - 16) / 8 }
+        return HalftoneTests.eighths(count, &g)
     }
 
     private static func dense(_ x: [Float], _ w: [Float]) -> [Float] {
         (0..<t * o).map { at in (0..<k).reduce(0) { $0 + x[at / o * k + $1] * w[at % o * k + $1] } }
-    }
-
-    private static func transposed<Element>(_ values: [Element], columns: Int) -> [Element] {
-        (0..<columns).flatMap { column in stride(from: column, to: values.count, by: columns).map { values[$0] } }
     }
 
     private func matrix<Weight: NMWeight>(_ w: [Weight]) throws -> NMMatrix {
@@ -124,7 +119,7 @@ import Testing
 
     @Test func ordersTransposeTheOperands() throws {
         let matrix = try matrix(w)
-        let (turnedX, turnedY) = (Self.transposed(x, columns: Self.k), Self.transposed(y, columns: Self.o))
+        let (turnedX, turnedY) = (transposed(x, columns: Self.k), transposed(y, columns: Self.o))
         for (xOrder, yOrder) in [(MatrixOrder.features, MatrixOrder.rows), (.rows, .features), (.features, .features)] {
             let options = ProductOptions(xOrder: xOrder, yOrder: yOrder)
             let result = try matrix.multiply(xOrder == .rows ? x : turnedX, rows: Self.t, options: options)
