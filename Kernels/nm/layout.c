@@ -178,7 +178,7 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
                        .n = header.n,
                        .m = header.m,
                        .dtype = (ht_dtype)header.dtype,
-                       .shared_taps = header.flags & HT_BLOB_SHARED_TAPS,
+                       .shared_taps = has_kernel && header.flags & HT_BLOB_SHARED_TAPS,
                        .permuted = header.flags & HT_BLOB_PERMUTED};
     if (ht_nm_shared_rows(&sharing, &of.shared_rows) || ht_nm_layout_make(&of, l)) return HT_ERROR_BLOB_CORRUPT;
     return is_sealed_as(l, &header) ? HT_OK : HT_ERROR_BLOB_CORRUPT;

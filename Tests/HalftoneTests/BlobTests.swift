@@ -116,9 +116,11 @@ import Testing
             ("three shared rows", HT_ERROR_BLOB_CORRUPT, { $0.words[6] = 3 }),
             ("endless shared rows", HT_ERROR_BLOB_CORRUPT, { $0.words[6] = 0xffff_ffff }),
             ("a permutation", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 16 }),
-            ("an unknown flag", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 17 }),
-            ("one tap", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 32 }),
-            ("nine taps", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 9 << 32 }),
+            ("shared taps", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 17 }),
+            ("an unknown flag", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 18 }),
+            ("a kernel of one row", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 32 }),
+            ("a kernel of one column", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 1 << 48 }),
+            ("nine taps", HT_ERROR_BLOB_CORRUPT, { $0.words[6] |= 3 << 32 | 3 << 48 }),
         ]
         for (name, status, change) in forgeries {
             victim.forge(change)

@@ -3,7 +3,7 @@ struct BlobHeader {
     static let byteCount = 64
 
     /// The 64 bytes as eight little-endian words: magic; version, kind, layout, dtype; n, m; rows; columns; bytes;
-    /// rows that share a pattern, flags, taps; check.
+    /// rows that share a pattern, flags, kernel height and width; check.
     var words: [UInt64]
 
     init(of blob: Guarded<UInt8>) {
