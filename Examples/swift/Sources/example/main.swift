@@ -12,3 +12,15 @@ let y = try packed.multiply(x, rows: rows)
 let expected = (0..<inputs).reduce(0) { $0 + x[5 * inputs + $1] * pruned[7 * inputs + $1] }
 print("y[5][7] = \(y[5 * outputs + 7]), expected \(expected)")
 precondition(y[5 * outputs + 7] == expected)
+
+let block = try ResidualBlock()
+var image = (0..<14 * 14 * 64).map { Float($0 % 7) - 2.9 }
+let (hidden, result) = try block.run(image)
+let gradient = try block.gradient([Float](repeating: 1, count: result.count), hidden: hidden, y: result)
+
+// The gradient of the sum of all results, which is a line where no ReLU turns.
+let step: Float = 1 / 256
+image[777] += step
+let slope = try zip(block.run(image).y, result).reduce(0) { $0 + Double($1.0 - $1.1) } / Double(step)
+print("gradient[777] = \(gradient[777]), slope \(slope)")
+precondition(abs(Double(gradient[777]) - slope) < 0.01 * abs(slope))
