@@ -1,12 +1,25 @@
 import ArgumentParser
+import CHalftone
 
-/// N of M weights kept, written `2:4`; with G rows that share a pattern, `2:4:G`.
+/// N of M weights kept, written `2:4`; with G rows that share a pattern, `2:4:G`; where all taps of a filter share one,
+/// `2:4+taps`.
 struct Pattern: Equatable, CustomStringConvertible {
     let n: Int
     let m: Int
     var sharedRows = 1
+    var sharesTaps = false
 
-    var description: String { "\(n):\(m)" + (sharedRows > 1 ? ":\(sharedRows)" : "") }
+    var description: String {
+        "\(n):\(m)" + (sharedRows > 1 ? ":\(sharedRows)" : "") + (sharesTaps ? "+taps" : "")
+    }
+
+    /// What pruning and packing need to know of it beside N and M.
+    var options: ht_options {
+        var options = ht_options()
+        options.shared_rows = Int32(sharedRows)
+        options.shared_taps = sharesTaps ? 1 : 0
+        return options
+    }
 
     init(n: Int, m: Int) {
         self.n = n
@@ -28,7 +41,7 @@ struct Pattern: Equatable, CustomStringConvertible {
 }
 
 /// The sizes of a product, written `OxKxT`: T rows of K values times a layer of O outputs.
-struct Shape: ExpressibleByArgument {
+struct Shape: ExpressibleByArgument, Equatable {
     let o: Int
     let k: Int
     let t: Int

@@ -12,13 +12,29 @@ struct BenchCommand: ParsableCommand {
             """
     )
 
+    @Option(help: "What to time. (default: nm_gemm, or what the layers are)")
+    var op: Operation?
+
     @Option(help: "Patterns N:M, separated by commas.")
     var pattern = "2:4,1:4,1:8,1:16"
 
     @Option(help: "A layer of O outputs and K inputs, and T rows of x: OxKxT, each at least 1. Repeatable.")
     var shape: [Shape] = []
 
-    @Option(help: "A file of shapes, a line `name o k t` each (see Benchmarks/Shapes).")
+    @Option(help: "Convolutions, separated by commas: HxWxCINxCOUTxKERNEL[xSTRIDE], padded to keep the size.")
+    var conv: String?
+
+    @Option(help: "Of --conv: pixels from tap to tap.")
+    var dilation = 1
+
+    @Option(help: "Of --conv: groups of channels.")
+    var groups = 1
+
+    @Option(help: "Of --conv: images.")
+    var images = 1
+
+    @Option(
+        help: "A file of layers, a line `name o k t [count]` or `conv name HxW... [count]` each (Benchmarks/Shapes).")
     var shapes: String?
 
     @Option(help: "A safetensors file: every weight matrix of at least 64x64 is a layer.")
@@ -36,6 +52,18 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "So many rows, 2, 4 or 8, share one pattern.")
     var sharedRows = 1
 
+    @Flag(help: "All taps of a filter share one pattern.")
+    var sharedTaps = false
+
+    @Flag(help: "Backward operations take the outputs in a random order.")
+    var permute = false
+
+    @Option(help: "How x lies: rows or features (of a backward operation, dy).")
+    var xOrder = OrderWord.rows
+
+    @Option(help: "How y lies: rows or features (of a backward operation, dx).")
+    var yOrder = OrderWord.rows
+
     @Option(help: "Kernel rows to time, separated by commas, instead of the chosen one.")
     var isa: String?
 
@@ -45,7 +73,10 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "warm: operands in the caches; cold: 96 MB of other memory are read before each call.")
     var cache = CacheState.warm
 
-    @Option(help: "Dense libraries to compare with, separated by commas: openblas, onednn, none. (default: openblas)")
+    @Option(
+        help:
+            "Dense libraries, separated by commas: openblas, onednn, none. (default: openblas, for convolutions onednn)"
+    )
     var against: String?
 
     @Option(help: "About how long all of it may take.")
@@ -61,12 +92,10 @@ struct BenchCommand: ParsableCommand {
         guard threads >= 0, threads <= 4096 else { throw ValidationError("--threads is 0 (all) to 4096") }
         guard [1, 2, 4, 8].contains(sharedRows) else { throw ValidationError("--shared-rows is 1, 2, 4 or 8") }
         guard seconds > 0, seconds.isFinite else { throw ValidationError("--seconds is above 0") }
-        guard tensor == nil || weights != nil else { throw ValidationError("--tensor needs --weights") }
-        let sources = [!shape.isEmpty, shapes != nil, weights != nil].filter { $0 }.count
-        guard sources <= 1 else { throw ValidationError("--shape, --shapes and --weights exclude each other") }
-        guard rowsOfX == nil || shape.isEmpty && shapes == nil else {
-            throw ValidationError("--t is part of every shape; it goes with --weights or the default layers")
+        guard min(dilation, groups, images) >= 1, max(dilation, groups, images) <= 4096 else {
+            throw ValidationError("--dilation, --groups and --images are 1 to 4096")
         }
+        try validateSelection()
     }
 
     func run() throws {
@@ -74,24 +103,27 @@ struct BenchCommand: ParsableCommand {
         let plan = try plan()
         try checkWritable()
         if threads != 1 { putIdleThreadsToSleep() }
+        // Dense gradients are to come from this library's kernels; a BLAS is among the rivals.
+        setenv("HALFTONE_BLAS", "none", 0)
         let threadCount = threads == 0 ? Int(ht_thread_count()) : threads
         let machine = try Machine.probed()
-        let rivals = try Rivals(names: rivalNames(), threads: threadCount)
+        let rivals = try Rivals(names: rivalNames(plan), threads: threadCount)
         print(machine.summary)
         printNotes(rivals, threads: threadCount, runtime: machine.threadRuntime)
 
         let settings = BenchRun.Settings(threads: threadCount, cache: cache, seconds: seconds, seed: seed)
         let run = try BenchRun(plan: plan, settings: settings, rivals: rivals)
         var table = BenchTable(
-            rivals: rivals.found, hasRealLayers: plan.entries.contains { $0.layer.isReal },
+            rivals: rivals.found, companions: plan.operations.compactMap(\.companion),
+            hasRealLayers: plan.entries.contains { $0.layer.isReal },
             hasStreams: threadCount == 1 && plan.entries.contains { $0.ts.contains(1) })
-        var records: [CaseRecord] = []
-        let ops = plan.kinds.map { "ht_nm_gemm_\($0)" }.joined(separator: ", ")
-        print("\(ops), \(threadCount) thread\(threadCount == 1 ? "" : "s"), \(cache.rawValue) caches")
+        var done: [BenchRun.Done] = []
+        let operations = plan.operations.map(\.rawValue).joined(separator: ", ")
+        print("\(operations), \(threadCount) thread\(threadCount == 1 ? "" : "s"), \(cache.rawValue) caches")
         print("\n\(table.header)")
-        try run.run { record in
-            table.printLine(record)
-            records.append(record)
+        try run.run { item in
+            table.printLine(item.record, of: plan.entries[item.entry])
+            done.append(item)
         }
         print("\n\(table.legend)")
         if !run.skipped.isEmpty {
@@ -99,49 +131,11 @@ struct BenchCommand: ParsableCommand {
                 "\nleft out, for they take longer than --seconds \(fixed(seconds, 0)) allows: \(run.skipped.count) cases"
             )
         }
-        try write(Report(machine: machine, cases: records))
-        if records.contains(where: { $0.verdict.contains("WRONG") }) { throw ExitCode.failure }
-    }
-
-    // MARK: what to run
-
-    private func plan() throws -> BenchPlan {
-        let patterns = try listItems(pattern).map { word in
-            var pattern = try Pattern(word)
-            pattern.sharedRows = sharedRows
-            return pattern
-        }
-        guard !patterns.isEmpty else { throw ToolError("--pattern names no pattern") }
-        let rows = try ProductKind.rows(of: ProductKind.named(dtype), isas: isa.map(listItems)) { $0.chosen }
-        return BenchPlan(
-            entries: try entries(), patterns: patterns, rows: rows,
-            skipsSlowCases: shape.isEmpty && shapes == nil && weights == nil)
-    }
-
-    private func entries() throws -> [BenchPlan.Entry] {
-        if let weights {
-            let ts = try rowCounts(unnamed: [128])
-            return try WeightFile.layers(path: weights, tensor: tensor).map { BenchPlan.Entry(layer: $0, ts: ts) }
-        }
-        if let shapes { return BenchPlan.entries(shapes: try ShapeFile.shapes(path: shapes), seed: seed) }
-        if !shape.isEmpty { return BenchPlan.entries(shapes: shape.map { ("random weights", $0) }, seed: seed) }
-        return try BenchPlan.defaultEntries(ts: try rowCounts(unnamed: [1, 128, 512]), seed: seed)
-    }
-
-    private func rowCounts(unnamed: [Int]) throws -> [Int] {
-        guard let rowsOfX else { return unnamed }
-        let counts = try listItems(rowsOfX).map { word in
-            guard let count = Int(word), count >= 1 else { throw ToolError("--t: '\(word)' is no number of rows") }
-            return count
-        }
-        guard !counts.isEmpty else { throw ToolError("--t names no number of rows") }
-        return counts
-    }
-
-    private func rivalNames() throws -> [String] {
-        guard let against else { return ["openblas"] }
-        let names = listItems(against)
-        return names == ["none"] ? [] : names
+        let totals = shapes == nil ? nil : NetworkTotal.all(plan.entries, done)
+        if let totals, let shapes { printTotals(totals, file: shapes) }
+        let report = BenchReport(machine: machine, cases: done.map(\.record), totals: totals)
+        if let json { try report.write(to: json) }
+        if done.contains(where: { $0.record.verdict.contains("WRONG") }) { throw ExitCode.failure }
     }
 
     // MARK: surroundings
@@ -173,7 +167,14 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    // MARK: JSON
+    private func printTotals(_ totals: [NetworkTotal], file: String) {
+        print("")
+        if totals.isEmpty {
+            print("no total: the layers of \(file) have different numbers of T")
+        } else {
+            print(BenchReport.text(of: totals, file: file))
+        }
+    }
 
     private func checkWritable() throws {
         guard let json else { return }
@@ -181,14 +182,5 @@ struct BenchCommand: ParsableCommand {
             throw ToolError("cannot write \(json): \(String(cString: strerror(errno)))")
         }
         fclose(file)
-    }
-
-    private func write(_ report: Report) throws {
-        guard let json else { return }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        try encoder.encode(report).write(to: URL(fileURLWithPath: json))
     }
 }

@@ -1,30 +1,59 @@
-/// What to measure: every layer with every pattern, T and kernel row of every product.
+import CHalftone
+
+/// What to measure: every layer with every pattern, T and kernel.
 struct BenchPlan {
     struct Entry {
         let layer: Layer
-        let ts: [Int]
+        let operation: Operation
+        var ts: [Int]
+        /// How often the network has the layer.
+        var count = 1
     }
 
     let entries: [Entry]
     let patterns: [Pattern]
-    let rows: [(kind: ProductKind, row: KernelRow)]
-    /// The products of `rows`, in their order.
-    var kinds: [ProductKind] {
-        var kinds: [ProductKind] = []
-        for (kind, _) in rows where !kinds.contains(kind) { kinds.append(kind) }
-        return kinds
-    }
+    let kernels: [Kernel]
+    /// Whether the backward operations take the outputs in a random order.
+    var permutes = false
+    /// How the operands lie, in the words of the options: of a backward operation `x` is dY.
+    var orders = Orders()
 
     /// Cases that would take too long on this machine are left out.
     let skipsSlowCases: Bool
 
-    var caseCount: Int {
-        entries.reduce(0) { $0 + $1.ts.count } * patterns.count * rows.count
+    /// The operations of the entries, each once.
+    var operations: [Operation] { Self.distinct(entries.map(\.operation)) }
+
+    /// The types of the kernels of an operation, in their order.
+    func kinds(of operation: Operation) -> [ProductKind] {
+        Self.distinct(kernels.filter { $0.operation == operation }.map(\.kind))
     }
 
+    func kernels(of operation: Operation, _ kind: ProductKind) -> [Kernel] {
+        kernels.filter { $0.operation == operation && $0.kind == kind }
+    }
+
+    /// The patterns of an operation; one that has none is run once.
+    func patterns(of operation: Operation) -> [Pattern?] {
+        operation.hasPattern ? patterns : [nil]
+    }
+
+    func caseCount(of entry: Entry) -> Int {
+        let kernels = kernels.count { $0.operation == entry.operation }
+        return entry.ts.count * patterns(of: entry.operation).count * kernels
+    }
+
+    private static func distinct<Element: Equatable>(_ list: [Element]) -> [Element] {
+        list.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+}
+
+// MARK: entries
+
+extension BenchPlan {
     /// Layers of real networks: the embedded one of MiniLM with its weights, the feed-forward layers of BERT base and
     /// a large square one, as of a language model, by shape.
-    static func defaultEntries(ts: [Int], seed: UInt64) throws -> [Entry] {
+    static func defaultEntries(_ operation: Operation, ts: [Int], seed: UInt64) throws -> [Entry] {
         let shapes = [
             ("bert-base feed-forward in", 3072, 768), ("bert-base feed-forward out", 768, 3072),
             ("4096x4096 projection", 4096, 4096),
@@ -32,20 +61,53 @@ struct BenchPlan {
         let layers =
             try WeightFile.embeddedLayers()
             + shapes.map { Layer.random(name: $0.0, o: $0.1, k: $0.2, seed: seed) }
-        return layers.map { Entry(layer: $0, ts: ts) }
+        return layers.map { Entry(layer: $0, operation: operation, ts: ts) }
     }
 
-    /// Entries for shapes; those of the same name, o and k that follow each other share a layer.
-    static func entries(shapes: [(name: String, shape: Shape)], seed: UInt64) -> [Entry] {
+    /// The 3x3 convolutions of the four stages of ResNets, and two of one tap.
+    static func defaultConvolutions(_ operation: Operation, seed: UInt64) -> [Entry] {
+        let stages = [(56, 64), (28, 128), (14, 256), (7, 512)].map { "\($0)x\($0)x\($1)x\($1)x3" }
+        return (stages + ["56x56x64x256x1", "14x14x1024x256x1"]).compactMap { Convolution($0) }.map {
+            entry($0, name: "resnet", operation, seed: seed)
+        }
+    }
+
+    static func entry(_ convolution: Convolution, name: String, _ operation: Operation, seed: UInt64) -> Entry {
+        let layer = Layer.random(name: name, convolution, seed: seed)
+        return Entry(layer: layer, operation: operation, ts: [convolution.outputPixels])
+    }
+
+    /// Entries for the lines of a file, or others like them. Products of the same name, o, k and count that follow each
+    /// other share a layer. Convolutions take the form of the operation that is for them.
+    static func entries(_ lines: [ShapeFile.Line], _ operation: Operation, seed: UInt64) throws -> [Entry] {
         var entries: [Entry] = []
-        for (name, shape) in shapes {
-            if let last = entries.last, last.layer.name == name, last.layer.o == shape.o, last.layer.k == shape.k {
-                entries[entries.count - 1] = Entry(layer: last.layer, ts: last.ts + [shape.t])
-            } else {
-                let layer = Layer.random(name: name, o: shape.o, k: shape.k, seed: seed)
-                entries.append(Entry(layer: layer, ts: [shape.t]))
+        for line in lines {
+            switch line.work {
+            case .convolution(let convolution):
+                guard let operation = operation.ofConvolution else {
+                    throw ToolError("\(operation.rawValue) is for products, and \(line.name) is a convolution")
+                }
+                var entry = entry(convolution, name: line.name, operation, seed: seed)
+                entry.count = line.count
+                entries.append(entry)
+            case .product(let shape):
+                if let last = entries.last, last.takes(line.name, shape, count: line.count) {
+                    entries[entries.count - 1].ts.append(shape.t)
+                } else {
+                    let layer = Layer.random(name: line.name, o: shape.o, k: shape.k, seed: seed)
+                    entries.append(
+                        Entry(layer: layer, operation: operation.ofProduct, ts: [shape.t], count: line.count))
+                }
             }
         }
         return entries
+    }
+}
+
+extension BenchPlan.Entry {
+    /// Whether a line of a file is this product with another T.
+    fileprivate func takes(_ name: String, _ shape: Shape, count: Int) -> Bool {
+        layer.convolution == nil && layer.name == name && (layer.o, layer.k) == (shape.o, shape.k)
+            && self.count == count
     }
 }

@@ -10,6 +10,13 @@ final class BenchRun {
         let seed: UInt64
     }
 
+    /// A record and which T of which entry of the plan it belongs to.
+    struct Done {
+        let entry: Int
+        let place: Int
+        let record: CaseRecord
+    }
+
     private let plan: BenchPlan
     private let settings: Settings
     private let rivals: Rivals
@@ -28,66 +35,76 @@ final class BenchRun {
         self.settings = settings
         self.rivals = rivals
         otherMemory = try Stopwatch.memoryToRead(for: settings.cache)
-        progress = Progress(total: plan.caseCount)
+        progress = Progress(total: plan.entries.reduce(0) { $0 + plan.caseCount(of: $1) })
         end = htb_seconds() + settings.seconds
         for entry in plan.entries {
             let weights = entry.ts.map { Self.weight(entry.layer, t: $0) }
-            weightLeft += weights.reduce(0, +) * Double(plan.patterns.count * plan.rows.count)
+            weightLeft += weights.reduce(0, +) * Double(plan.caseCount(of: entry) / entry.ts.count)
         }
     }
 
     /// Calls `report` after each case, when the progress bar is off the screen.
-    func run(report: (CaseRecord) -> Void) throws {
+    func run(report: (Done) -> Void) throws {
         if settings.threads == 1 { _ = htb_pin() }
         defer { htb_unpin() }
-        for entry in plan.entries {
+        for (index, entry) in plan.entries.enumerated() {
             let weights = try entry.layer.weights()
-            for kind in plan.kinds {
+            for kind in plan.kinds(of: entry.operation) {
                 let bench = try LayerBench(
-                    layer: entry.layer, kind: kind, weights: try kind.rounded(weights: weights),
-                    rivals: rivals.found(for: kind), seed: settings.seed)
-                let rows = plan.rows.filter { $0.kind == kind }.map(\.row)
-                for pattern in plan.patterns { try runCases(bench, pattern, ts: entry.ts, rows: rows, report: report) }
+                    layer: entry.layer, operation: entry.operation, kind: kind,
+                    weights: try kind.rounded(weights: weights), rivals: rivals.found(for: entry.operation, kind),
+                    settings: .init(orders: plan.orders, permutes: plan.permutes, seed: settings.seed))
+                for pattern in plan.patterns(of: entry.operation) {
+                    try runCases(bench, pattern, ts: entry.ts) { report(Done(entry: index, place: $0, record: $1)) }
+                }
             }
         }
         progress.clear()
     }
 
     private func runCases(
-        _ bench: LayerBench, _ pattern: Pattern, ts: [Int], rows: [KernelRow], report: (CaseRecord) -> Void
+        _ bench: LayerBench, _ pattern: Pattern?, ts: [Int], report: (Int, CaseRecord) -> Void
     ) throws {
-        let pruned = try PrunedLayer(bench.weights, pattern: pattern, kind: bench.kind)
-        for t in ts {
-            for row in rows { try runCase(bench, pruned, t: t, row: row, report: report) }
+        let weights = try pattern.map(bench.weights)
+        for (place, t) in ts.enumerated() {
+            for kernel in plan.kernels(of: bench.operation, bench.kind) {
+                if let record = try runCase(bench, weights, t: t, row: kernel.row) { report(place, record) }
+            }
         }
     }
 
+    /// `nil` where the case is left out.
     private func runCase(
-        _ bench: LayerBench, _ pruned: PrunedLayer, t: Int, row: KernelRow, report: (CaseRecord) -> Void
-    ) throws {
-        let layer = bench.layer
-        let label = "\(layer.name) \(layer.o)x\(layer.k) t=\(t) \(bench.kind) \(pruned.pattern) \(row.isa)"
-        let budget = takeShare(Self.weight(layer, t: t))
+        _ bench: LayerBench, _ weights: LayerBench.Weights?, t: Int, row: KernelRow
+    ) throws -> CaseRecord? {
+        let pattern = weights?.pruned.pattern.description ?? "dense"
+        let label = "\(bench.layer.name) t=\(t) \(row.op) \(bench.kind) \(pattern) \(row.isa)"
+        let budget = takeShare(Self.weight(bench.layer, t: t))
         defer { done += 1 }
-        if plan.skipsSlowCases, leastSeconds(bench, pruned.pattern, t: t, row: row) > 6 * budget {
+        let rateKey = "\(bench.kind) \(row.op) \(row.isa) \(pattern)"
+        if plan.skipsSlowCases, leastSeconds(bench.layer, t: t, rate: lastRate[rateKey]) > 6 * budget {
             skipped.append(label)
-            return
+            return nil
         }
         progress.show(done: done, label)
         let stopwatch = Stopwatch(
             cache: settings.cache, threads: settings.threads, unit: bench.kind.unit(isa: row.isaOption),
             otherMemory: otherMemory)
-        let record = try bench.measure(pruned, t: t, row: row, stopwatch: stopwatch, budget: budget)
-        lastRate["\(bench.kind) \(row.isa) \(record.pattern)"] = record.rate
+        let record = try bench.measure(weights, t: t, row: row, stopwatch: stopwatch, budget: budget)
+        lastRate[rateKey] = record.rate
         progress.clear()
-        report(record)
+        return record
     }
 
     /// How much of the time a case gets, compared with others. Large cases need more for as many repetitions, and their
     /// weights and reference results take time as well; small ones have something to gain from many repetitions.
     private static func weight(_ layer: Layer, t: Int) -> Double {
-        let product = operations(t: t, o: layer.o, k: layer.k) * 0.13e-9
-        return 0.4 + product + Double(layer.o * layer.k) * 0.02e-6
+        0.4 + operations(layer, t: t) * 0.13e-9 + Double(layer.o * layer.k) * 0.02e-6
+    }
+
+    /// Operations of the dense computation, a multiply-add being two.
+    private static func operations(_ layer: Layer, t: Int) -> Double {
+        2 * Double(t) * Double(layer.o) * Double(layer.k)
     }
 
     /// Seconds for a case even where the time is used up.
@@ -100,14 +117,8 @@ final class BenchRun {
     }
 
     /// About how long the fewest repetitions take: the kernel twice in each, and every call once untimed.
-    private func leastSeconds(_ bench: LayerBench, _ pattern: Pattern, t: Int, row: KernelRow) -> Double {
-        let (kind, layer) = (bench.kind, bench.layer)
-        guard let rate = lastRate["\(kind) \(row.isa) \(pattern)"] else { return 0 }
-        return operations(t: t, o: layer.o, k: layer.k) / rate * 4 * Double(Stopwatch.leastRuns)
+    private func leastSeconds(_ layer: Layer, t: Int, rate: Double?) -> Double {
+        guard let rate else { return 0 }
+        return Self.operations(layer, t: t) / rate * 4 * Double(Stopwatch.leastRuns)
     }
-}
-
-/// Operations of the dense product, a multiply-add being two.
-func operations(t: Int, o: Int, k: Int) -> Double {
-    2 * Double(t) * Double(o) * Double(k)
 }

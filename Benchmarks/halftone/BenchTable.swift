@@ -4,22 +4,27 @@ import Foundation
 struct BenchTable {
     private var table: Table
     private let rivals: [any Rival]
+    private let companions: [Operation]
+    private let opponents: [String]
     private let hasRealLayers: Bool
     private let hasStreams: Bool
-    private var lastLayer = ""
+    private var lastHeading = ""
 
-    init(rivals: [any Rival], hasRealLayers: Bool, hasStreams: Bool) {
+    /// `companions` are the operations that those of the table are to be seen beside.
+    init(rivals: [any Rival], companions: [Operation], hasRealLayers: Bool, hasStreams: Bool) {
         self.rivals = rivals
+        self.companions = companions
+        opponents = rivals.map(\.name) + companions.map(\.rawValue)
         self.hasRealLayers = hasRealLayers
         self.hasStreams = hasStreams
         var columns: [Table.Column] = [
-            .left("dtype"), .left("pattern", width: 7), .right("t", width: 5), .left("isa", width: 10),
+            .left("dtype"), .left("pattern", width: 8), .right("t", width: 5), .left("isa", width: 10),
             .right("min us", width: 8),
             .right("median us", width: 9), .right("GF/s", width: 7), .right("peak GF/s", width: 9),
             .right("x peak", width: 6),
         ]
         if hasStreams { columns += [.right("GB/s", width: 6), .right("of stream")] }
-        columns += rivals.map { .right("x " + $0.name, width: 10) }
+        columns += opponents.map { .right("x " + $0, width: 10) }
         columns += [.right("A/A", width: 5), .right("max error", width: 9)]
         if hasRealLayers { columns += [.right("kept L1", width: 7), .right("out error", width: 9)] }
         columns.append(.left("verdict"))
@@ -28,10 +33,10 @@ struct BenchTable {
 
     var header: String { table.header }
 
-    mutating func printLine(_ record: CaseRecord) {
-        let layer = "\(record.layer), \(record.o) outputs x \(record.k) inputs"
-        if layer != lastLayer { print("\n\(layer)") }
-        lastLayer = layer
+    mutating func printLine(_ record: CaseRecord, of entry: BenchPlan.Entry) {
+        let heading = "\(entry.layer.summary): \(entry.operation.rawValue)"
+        if heading != lastHeading { print("\n\(heading)") }
+        lastHeading = heading
         var cells = [
             record.dtype, record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
             microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),
@@ -40,8 +45,8 @@ struct BenchTable {
             cells.append(record.ofStream == nil ? "-" : fixed(Double(record.bytes) / record.secondsMin * 1e-9, 1))
             cells.append(record.ofStream.map { fixed($0, 2) } ?? "-")
         }
-        cells += rivals.map { rival in
-            guard let against = record.against.first(where: { $0.name == rival.name }) else { return "-" }
+        cells += opponents.map { name in
+            guard let against = record.against.first(where: { $0.name == name }) else { return "-" }
             return fixed(against.ratio, 2) + (against.isComparable ? "" : "?")
         }
         cells += [fixed(record.aaRatio, 3), scientific(record.maxError)]
@@ -56,11 +61,12 @@ struct BenchTable {
     /// What the columns mean, in few words; README.md has the rest.
     var legend: String {
         var lines = [
-            "GF/s      rate of a dense product that takes as long: 2 t o k / min",
+            "t         rows of x and y; of convolutions, pixels of y",
+            "GF/s      rate of a dense operation that takes as long: 2 t o k / min",
             "peak      dense multiply-add rate of the same vectors and threads, measured in each case",
-            "x peak    GF/s over peak: above 1 no dense product that does all its multiply-adds can be as fast here",
+            "x peak    GF/s over peak: above 1 no dense one that does all its multiply-adds can be as fast here",
             "A/A       the kernel timed against itself: 1 but for noise",
-            "max error |y - exact| / sum |x w|, exact being in double precision",
+            "max error |result - exact| / sum of |products|, exact being in double precision",
         ]
         if hasStreams {
             lines.append("GB/s      T = 1: bytes of packed weights, x and y over min")
@@ -71,6 +77,9 @@ struct BenchTable {
             if let shortcoming = rival.shortcoming {
                 lines.append("          ? not comparable: \(rival.name) \(shortcoming)")
             }
+        }
+        for companion in companions {
+            lines.append("x \(companion.rawValue) its seconds over ours, of the same layer, pattern and T")
         }
         if hasRealLayers {
             lines.append("kept L1   sum |w| after magnitude pruning, of that before")

@@ -8,6 +8,8 @@ struct CaseRecord: Codable {
     let o: Int
     let k: Int
     let t: Int
+    /// Only of convolutions.
+    let convolution: Convolution?
     let threads: Int
     let cache: String
     let secondsMin: Double
@@ -33,7 +35,8 @@ struct CaseRecord: Codable {
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, op, isa, dtype, pattern, o, k, t, threads, cache, runs, rate, peak, bytes, against, verdict
+        case layer, op, isa, dtype, pattern, o, k, t, convolution, threads, cache, runs, rate, peak, bytes, against
+        case verdict
         case secondsMin = "seconds_min"
         case secondsMedian = "seconds_median"
         case ofPeak = "of_peak"
@@ -47,10 +50,12 @@ struct CaseRecord: Codable {
     }
 }
 
-/// A rival's fastest form in one case.
+/// The fastest form of what a case is compared with.
 struct RivalRecord: Codable {
     let name: String
     let config: String
+    /// It computes with dense weights, or dense gradients.
+    let isDense: Bool
     let secondsMin: Double
     /// Its seconds over ours: above 1 we are faster.
     let ratio: Double
@@ -62,16 +67,12 @@ struct RivalRecord: Codable {
 
     enum CodingKeys: String, CodingKey {
         case name, config, ratio
+        case isDense = "dense"
         case secondsMin = "seconds_min"
         case ofPeak = "of_peak"
         case isComparable = "comparable"
         case isSteady = "steady"
     }
-}
-
-struct Report: Codable {
-    let machine: Machine
-    let cases: [CaseRecord]
 }
 
 enum Verdict {
@@ -85,12 +86,69 @@ enum Verdict {
     ) -> String {
         var words: [String] = []
         if !(maxError <= bound) { words.append("WRONG") }
-        if against.contains(where: { $0.isComparable && $0.ratio < 1 }) { words.append("slower than dense") }
+        if against.contains(where: { $0.isDense && $0.isComparable && $0.ratio < 1 }) {
+            words.append("slower than dense")
+        }
         if against.contains(where: { !$0.isComparable }) { words.append("not comparable") }
         if !(abs(aaRatio - 1) <= noiseLimit) || !isSteady || against.contains(where: { !$0.isSteady }) {
             words.append("noisy")
         }
         if !hasEnoughRuns { words.append("few runs") }
         return words.isEmpty ? "ok" : words.joined(separator: ", ")
+    }
+}
+
+extension CaseRecord {
+    /// A case that was measured, the samples being those of the kernel, of the opponents' forms, of the kernel again
+    /// and, where there is one, of the stream of packed weights.
+    init(
+        layer: Layer, problem: Problem, pruned: PrunedLayer?, row: KernelRow, stopwatch: Stopwatch,
+        measured: Measurement, opponents: [Opponent], hasStream: Bool, bytes: Int, maxError: Double,
+        outputError: Double?
+    ) {
+        let samples = measured.samples
+        let (first, again) = (samples[0], samples[samples.count - (hasStream ? 2 : 1)])
+        let streamRate = hasStream ? samples.last.map { Double(pruned?.packed.bytes ?? 0) / $0.minimum } : nil
+        let seconds = first.minimum
+        let rate = problem.denseOperations / seconds
+        let bound = problem.errorBound(pruned?.pattern)
+        let aaRatio = again.minimum / seconds
+        let against = RivalRecord.all(opponents, measured, problem, ours: seconds)
+        self.init(
+            layer: layer.name, op: problem.kind.op(problem.operation), isa: row.isa, dtype: problem.kind.rawValue,
+            pattern: pruned?.pattern.description ?? "dense", o: problem.o, k: problem.k, t: problem.t,
+            convolution: layer.convolution, threads: stopwatch.threads, cache: stopwatch.cache.rawValue,
+            secondsMin: seconds, secondsMedian: first.median, runs: first.seconds.count, rate: rate,
+            peak: measured.peak, ofPeak: rate / measured.peak, bytes: bytes, streamRate: streamRate,
+            ofStream: streamRate.map { Double(bytes) / seconds / $0 }, aaRatio: aaRatio, maxError: maxError,
+            errorBound: bound, keptL1: layer.isReal ? pruned?.keptL1 : nil, outputError: outputError,
+            against: against,
+            verdict: Verdict.of(
+                maxError: maxError, bound: bound, aaRatio: aaRatio, isSteady: first.isSteady,
+                hasEnoughRuns: measured.hasEnoughRuns, against: against))
+    }
+}
+
+extension RivalRecord {
+    /// The fastest form of each opponent that has any; their samples are behind the kernel's.
+    fileprivate static func all(
+        _ opponents: [Opponent], _ measured: Measurement, _ problem: Problem, ours: Double
+    ) -> [RivalRecord] {
+        var next = 1
+        return opponents.compactMap { opponent in
+            let samples = Array(measured.samples[next..<next + opponent.forms.count])
+            next += opponent.forms.count
+            guard let best = samples.indices.min(by: { samples[$0].minimum < samples[$1].minimum }) else { return nil }
+            let (form, isRight) = (opponent.forms[best].form, opponent.forms[best].isRight)
+            let reasons = [opponent.shortcoming, form.shortcoming, isRight ? nil : "its result is wrong"]
+                .compactMap { $0 }
+            let remark = reasons.isEmpty ? "" : "; not comparable: " + reasons.joined(separator: ", ")
+            let seconds = samples[best].minimum
+            return RivalRecord(
+                name: opponent.name, config: "\(opponent.description); \(form.config)\(remark)",
+                isDense: opponent.isDense, secondsMin: seconds, ratio: seconds / ours,
+                ofPeak: problem.denseOperations / seconds / measured.peak, isComparable: reasons.isEmpty,
+                isSteady: samples[best].isSteady)
+        }
     }
 }

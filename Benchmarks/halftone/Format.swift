@@ -11,6 +11,10 @@ func microseconds(_ seconds: Double) -> String {
     return fixed(value, value < 10 ? 2 : value < 1000 ? 1 : 0)
 }
 
+func milliseconds(_ seconds: Double) -> String {
+    fixed(seconds * 1e3, 3)
+}
+
 /// An error such as `3.1e-08`.
 func scientific(_ value: Double) -> String {
     String(format: "%.1e", value)

@@ -8,9 +8,27 @@ struct Layer {
     let name: String
     let o: Int
     let k: Int
+    /// Of a convolution, whose filters are the rows of the matrix.
+    var convolution: Convolution?
     /// Real weights; what pruning does to them is worth reporting.
     let isReal: Bool
     let weights: () throws -> FloatMatrix
+
+    /// What the layer does to T rows of X; a convolution has its own.
+    func geometry(t: Int) -> Convolution {
+        convolution ?? .product(o: o, k: k, t: t)
+    }
+
+    var summary: String {
+        "\(name), " + (convolution?.description ?? "\(o) outputs x \(k) inputs")
+    }
+
+    /// A convolution with random filters.
+    static func random(name: String, _ convolution: Convolution, seed: UInt64) -> Layer {
+        var layer = random(name: name, o: convolution.outputs, k: convolution.filterSize, seed: seed)
+        layer.convolution = convolution
+        return layer
+    }
 
     /// Normal values, with the deviation that keeps outputs about as large as inputs.
     static func random(name: String, o: Int, k: Int, seed: UInt64) -> Layer {
@@ -75,25 +93,5 @@ enum WeightFile {
         let shown = file.entries.map(\.name).filter { $0.hasSuffix("weight") }
         let names = shown.isEmpty ? file.entries.map(\.name) : shown
         return names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", and \(names.count - 8) more" : "")
-    }
-}
-
-/// Files of shapes: a line `name o k t` each; what follows a # is a comment.
-enum ShapeFile {
-    static func shapes(path: String) throws -> [(name: String, shape: Shape)] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw ToolError("cannot read the shapes in \(path)")
-        }
-        var shapes: [(name: String, shape: Shape)] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let words = line.prefix { $0 != "#" }.split { $0.isWhitespace }
-            if words.isEmpty { continue }
-            guard words.count == 4, let shape = Shape(argument: words[1...].joined(separator: "x")) else {
-                throw ToolError("\(path), line \(index + 1): expected `name o k t`, found `\(line)`")
-            }
-            shapes.append((String(words[0]), shape))
-        }
-        guard !shapes.isEmpty else { throw ToolError("\(path) has no shapes") }
-        return shapes
     }
 }

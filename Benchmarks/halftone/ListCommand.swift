@@ -9,10 +9,15 @@ struct ListCommand: ParsableCommand {
 
     func run() throws {
         var table = Table(columns: [.left("op"), .left("isa"), .left("runs here"), .left("chosen")])
-        for row in KernelRow.all() {
+        let rows = KernelRow.all()
+        for row in rows {
             table.add([row.op, row.isa, row.runs ? "yes" : "no", row.chosen ? "yes" : ""])
         }
         print(table.text)
+        let products = Operation.allCases.filter { $0 != .product && $0.runsAsProduct(rows) }
+        if !products.isEmpty {
+            print("\nkernels of \(Operation.product.rawValue) also run \(listed(products.map(\.rawValue)))")
+        }
         print("")
         print("cpu       \(Machine.cpuModel())")
         print("features  \(cpuFeatures)")

@@ -1,4 +1,5 @@
 import CHalftone
+import CHalftoneBench
 
 /// Memory from `ht_allocate`, on huge pages where it is large, freed with the object.
 final class Memory {
@@ -43,6 +44,12 @@ final class FloatMatrix {
     func map(_ body: (Float) -> Float) throws -> FloatMatrix {
         let result = try FloatMatrix(rows: rows, columns: columns)
         for index in 0..<count { result.data[index] = body(data[index]) }
+        return result
+    }
+
+    func transposed() throws -> FloatMatrix {
+        let result = try FloatMatrix(rows: columns, columns: rows)
+        htb_transpose(rows, columns, data, result.data)
         return result
     }
 

@@ -11,12 +11,14 @@ enum PlanTypes: String, CaseIterable {
     case f32bf16 = "f32xbf16"
     case f32f16 = "f32xf16"
 
-    var x: ht_dtype {
+    var x: ht_dtype { kind.inputs }
+
+    fileprivate var kind: ProductKind {
         switch self {
-        case .f32, .f32bf16, .f32f16: HT_DTYPE_F32
-        case .bf16: HT_DTYPE_BF16
-        case .u8: HT_DTYPE_U8
-        case .i8: HT_DTYPE_I8
+        case .f32, .f32bf16, .f32f16: .f32
+        case .bf16: .bf16
+        case .u8: .u8
+        case .i8: .i8
         }
     }
 
@@ -45,6 +47,10 @@ struct PlanCase {
     var pattern: Pattern
     var threads = 1
     var isa = HT_ISA_AUTO
+
+    fileprivate var problem: Problem {
+        Problem(operation: .product, kind: types.kind, geometry: .product(o: shape.o, k: shape.k, t: shape.t))
+    }
 
     var options: ht_options {
         var options = ht_options()
@@ -80,40 +86,31 @@ final class PlanWeights {
         let pattern = item.pattern
         (types, o, k) = (item.types, item.shape.o, item.shape.k)
         let w = try randomNumbers(o * k, type: types.w, seed: 1)
-        let (n, m) = (pattern.n, pattern.m)
-        var size = 0
-        try check(ht_nm_packed_size(o, k, n, m, types.w, nil, &size), "sizing \(pattern) weights")
-        packed = try Memory(bytes: size)
         let mask = try Memory(bytes: o * ((k + 7) / 8))
         let bits = mask.address.assumingMemoryBound(to: UInt8.self)
-        let blob = packed.address
-        let status: ht_status
-        switch types.w {
-        case HT_DTYPE_F32:
-            let w = w.address.assumingMemoryBound(to: Float.self)
-            try check(ht_nm_mask_f32(o, k, n, m, w, 0, bits, 0, nil), "masking")
-            status = ht_nm_pack_f32(o, k, n, m, w, 0, bits, 0, blob, size, nil)
-        case HT_DTYPE_F16:
-            let w = w.address.assumingMemoryBound(to: UInt16.self)
-            try check(ht_nm_mask_f16(o, k, n, m, w, 0, bits, 0, nil), "masking")
-            status = ht_nm_pack_f16(o, k, n, m, w, 0, bits, 0, blob, size, nil)
-        case HT_DTYPE_BF16:
-            let w = w.address.assumingMemoryBound(to: UInt16.self)
-            try check(ht_nm_mask_bf16(o, k, n, m, w, 0, bits, 0, nil), "masking")
-            status = ht_nm_pack_bf16(o, k, n, m, w, 0, bits, 0, blob, size, nil)
-        default:
-            let w = w.address.assumingMemoryBound(to: Int8.self)
-            try check(ht_nm_mask_i8(o, k, n, m, w, 0, bits, 0, nil), "masking")
-            status = ht_nm_pack_i8(o, k, n, m, w, 0, bits, 0, blob, size, nil)
+        try check(Self.mask(w.address, types.w, o, k, pattern, bits), "masking")
+        packed = try item.problem.pack(w.address, type: types.w, mask: bits, pattern: pattern)
+    }
+
+    private static func mask(
+        _ w: UnsafeRawPointer, _ type: ht_dtype, _ o: Int, _ k: Int, _ pattern: Pattern,
+        _ bits: UnsafeMutablePointer<UInt8>
+    ) -> ht_status {
+        let (n, m) = (pattern.n, pattern.m)
+        let (floats, halves) = (w.assumingMemoryBound(to: Float.self), w.assumingMemoryBound(to: UInt16.self))
+        return switch type {
+        case HT_DTYPE_F32: ht_nm_mask_f32(o, k, n, m, floats, 0, bits, 0, nil)
+        case HT_DTYPE_F16: ht_nm_mask_f16(o, k, n, m, halves, 0, bits, 0, nil)
+        case HT_DTYPE_BF16: ht_nm_mask_bf16(o, k, n, m, halves, 0, bits, 0, nil)
+        default: ht_nm_mask_i8(o, k, n, m, w.assumingMemoryBound(to: Int8.self), 0, bits, 0, nil)
         }
-        try check(status, "packing to \(pattern)")
     }
 }
 
 /// A product ready to be timed.
 final class PlanProduct {
+    private let problem: Problem
     private let weights: PlanWeights
-    private let t: Int
     private let x: Memory
     private let y: Memory
     private let scratch: Memory
@@ -121,18 +118,14 @@ final class PlanProduct {
 
     init(_ plan: PlanCase, _ weights: PlanWeights) throws {
         self.weights = weights
-        t = plan.shape.t
+        problem = plan.problem
+        let t = plan.shape.t
         x = try randomNumbers(t * weights.k, type: weights.types.x, seed: 2)
         y = try Memory(bytes: t * weights.o * 4)
         options = plan.options
-        var size = 0
-        try check(
-            ht_nm_gemm_scratch_size(
-                t, weights.types.x, weights.packed.address, weights.packed.bytes, &options, &size),
-            "sizing the scratch")
-        scratch = try Memory(bytes: size)
+        scratch = try problem.scratch(weights.packed, options)
         options.scratch = scratch.address
-        options.scratch_size = size
+        options.scratch_size = scratch.bytes
     }
 
     /// The shortest of the samples that fit in so many seconds, at least three, for one call. Short calls are timed
@@ -159,24 +152,9 @@ final class PlanProduct {
     private static let shortestSample = 40e-6
 
     private func run() throws {
-        let (o, k, blob, size) = (weights.o, weights.k, weights.packed.address, weights.packed.bytes)
-        let status =
-            switch weights.types.x {
-            case HT_DTYPE_F32:
-                ht_nm_gemm_f32(
-                    t, o, k, x.address.assumingMemoryBound(to: Float.self), 0, blob, size, nil,
-                    y.address.assumingMemoryBound(to: Float.self), 0, &options)
-            case HT_DTYPE_BF16:
-                ht_nm_gemm_bf16(
-                    t, o, k, x.address.assumingMemoryBound(to: UInt16.self), 0, blob, size, nil, y.address, 0, &options)
-            case HT_DTYPE_U8:
-                ht_nm_gemm_u8(
-                    t, o, k, x.address.assumingMemoryBound(to: UInt8.self), 0, blob, size, nil, y.address, 0, &options)
-            default:
-                ht_nm_gemm_i8(
-                    t, o, k, x.address.assumingMemoryBound(to: Int8.self), 0, blob, size, nil, y.address, 0, &options)
-            }
-        try check(status, "running the product")
+        try check(
+            problem.run(from: (x.address, 0), packed: weights.packed, to: (y.address, 0), &options),
+            "running the product")
     }
 }
 

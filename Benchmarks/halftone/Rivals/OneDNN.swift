@@ -1,6 +1,7 @@
 import Foundation
 
-/// oneDNN 3 through its C interface: a matmul whose weights are brought into the format it asks for beforehand.
+/// oneDNN 3 through its C interface: matmuls and convolutions whose weights are brought into the format they ask for
+/// beforehand.
 final class OneDNN: Rival {
     let name = "onednn"
     let description: String
@@ -56,17 +57,21 @@ final class OneDNN: Rival {
         return setsThreads ? nil : "has no OpenMP runtime that could be told to use \(threads) threads"
     }
 
-    func offers(_ kind: ProductKind) -> Bool { true }
+    func offers(_ operation: Operation, _ kind: ProductKind) -> Bool { true }
 
-    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm] {
-        let product = try OneDNNProduct(calls: calls, engine: engine, stream: stream, x: x, w: w, y: y)
-        let implementation = product.implementation
-        return [
-            RivalForm(
-                config: "matmul \(implementation), W reordered before",
-                shortcoming: Self.shortcoming(of: implementation)
-            ) { try product.run() }
-        ]
+    func forms(_ problem: Problem, _ operands: Operands) throws -> [RivalForm] {
+        let setting = OneDNNPrimitive.Setting(calls: calls, engine: engine, stream: stream)
+        let primitives: [OneDNNPrimitive] =
+            switch problem.operation {
+            case .convolution: try OneDNNConvolution.forward(problem, operands, setting)
+            case .backwardConvolution: try OneDNNConvolution.backward(problem, operands, setting)
+            default: [try OneDNNMatmul.primitive(problem, operands, setting)]
+            }
+        return primitives.map { primitive in
+            RivalForm(config: primitive.config, shortcoming: Self.shortcoming(of: primitive.implementation)) {
+                try primitive.run()
+            }
+        }
     }
 
     /// Implementations that name an ISA name it behind a colon, as "brg:avx512_core" does; "ref" is plain C++.
@@ -74,63 +79,5 @@ final class OneDNN: Rival {
         if implementation.hasPrefix("ref") { return "uses its reference implementation" }
         let isLower = implementation.contains(":avx2") || implementation.contains(":sse")
         return cpuHasAVX512 && isLower ? "uses \(implementation) on a CPU with AVX-512" : nil
-    }
-}
-
-/// One matmul with its operands. It owns what it made.
-private final class OneDNNProduct {
-    let implementation: String
-    private let calls: OneDNNCalls
-    private let stream: OpaquePointer
-    private let primitive: OpaquePointer
-    private let memories: [OpaquePointer]
-    private let arguments: UnsafeMutablePointer<OneDNNCalls.Argument>
-    private let reordered: Memory
-
-    init(
-        calls: OneDNNCalls, engine: OpaquePointer, stream: OpaquePointer, x: TypedMatrix, w: TypedMatrix, y: TypedMatrix
-    ) throws {
-        let source = try calls.describe(x.type, rows: x.rows, columns: x.columns, strides: (x.columns, 1))
-        let plain = try calls.describe(w.type, rows: w.columns, columns: w.rows, strides: (1, w.columns))
-        let result = try calls.describe(y.type, rows: y.rows, columns: y.columns, strides: (y.columns, 1))
-        let wished = try calls.describeAny(w.type, rows: w.columns, columns: w.rows)
-        defer { for description in [source, plain, result, wished] { _ = calls.destroyDescription(description) } }
-
-        var made: OpaquePointer?
-        try OneDNNCalls.check(
-            calls.describeMatmul(&made, engine, source, wished, nil, result, nil), "describe a matmul")
-        let matmul = made!
-        defer { _ = calls.destroyPrimitiveDescription(matmul) }
-        implementation = calls.implementation(of: matmul)
-        guard let packed = calls.queryDescription(matmul, OneDNNCalls.queryWeights, 0) else {
-            throw ToolError("oneDNN does not say which weights its matmul wants")
-        }
-        reordered = try Memory(bytes: calls.size(packed))
-
-        let from = try calls.memory(plain, engine, w.data)
-        let weights = try calls.memory(packed, engine, reordered.address)
-        defer { _ = calls.destroyMemory(from) }
-        try calls.reorder(plain, packed, from: from, to: weights, engine, stream)
-
-        try OneDNNCalls.check(calls.createPrimitive(&made, matmul), "create a matmul")
-        primitive = made!
-        memories = [try calls.memory(source, engine, x.data), weights, try calls.memory(result, engine, y.data)]
-        arguments = .allocate(capacity: 3)
-        arguments.initialize(to: .init(index: OneDNNCalls.source, memory: memories[0]))
-        (arguments + 1).initialize(to: .init(index: OneDNNCalls.weights, memory: memories[1]))
-        (arguments + 2).initialize(to: .init(index: OneDNNCalls.destination, memory: memories[2]))
-        self.calls = calls
-        self.stream = stream
-    }
-
-    deinit {
-        _ = calls.destroyPrimitive(primitive)
-        for memory in memories { _ = calls.destroyMemory(memory) }
-        arguments.deallocate()
-    }
-
-    func run() throws {
-        try OneDNNCalls.check(calls.execute(primitive, stream, 3, arguments), "run a matmul")
-        try OneDNNCalls.check(calls.wait(stream), "wait for a matmul")
     }
 }

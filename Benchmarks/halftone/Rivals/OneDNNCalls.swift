@@ -1,6 +1,6 @@
 import CHalftone
 
-/// The functions of oneDNN's C interface that a matmul needs, and the values of its enumerations (dnnl_types.h, 3.x).
+/// The functions of oneDNN's C interface that products and convolutions need, and the values of its enumerations (dnnl_types.h, 3.x).
 final class OneDNNCalls {
     typealias Object = OpaquePointer
     typealias Status = Int32
@@ -19,6 +19,10 @@ final class OneDNNCalls {
     static let source: Int32 = 1
     static let weights: Int32 = 33
     static let destination: Int32 = 17
+    static let sourceGradient: Int32 = 129
+    static let destinationGradient: Int32 = 145
+    static let forwardTraining: Int32 = 64
+    static let forwardInference: Int32 = 96
     /// DNNL_MAX_NDIMS: the length of every array of dimensions.
     private static let dimensions = 12
 
@@ -28,6 +32,18 @@ final class OneDNNCalls {
     let createEngine: @convention(c) (Out, Int32, Int) -> Status
     let createStream: @convention(c) (Out, Object, UInt32) -> Status
     let describeMatmul: @convention(c) (Out, Object, Object, Object, Object?, Object, Object?) -> Status
+    /// Kind of propagation, algorithm; source, weights, bias, destination; strides, dilations, paddings; attributes.
+    let describeConvolution:
+        @convention(c) (
+            Out, Object, Int32, Int32, Object, Object, Object?, Object, UnsafePointer<Int64>, UnsafePointer<Int64>,
+            UnsafePointer<Int64>, UnsafePointer<Int64>, Object?
+        ) -> Status
+    /// Algorithm; source gradient, weights, destination gradient; geometry as above; the forward one; attributes.
+    let describeConvolutionBackward:
+        @convention(c) (
+            Out, Object, Int32, Object, Object, Object, UnsafePointer<Int64>, UnsafePointer<Int64>,
+            UnsafePointer<Int64>, UnsafePointer<Int64>, Object, Object?
+        ) -> Status
     let queryDescription: @convention(c) (Object, Int32, Int32) -> Object?
     let size: @convention(c) (Object) -> Int
     let createPrimitive: @convention(c) (Out, Object) -> Status
@@ -57,6 +73,8 @@ final class OneDNNCalls {
         createEngine = try find("engine_create")
         createStream = try find("stream_create")
         describeMatmul = try find("matmul_primitive_desc_create")
+        describeConvolution = try find("convolution_forward_primitive_desc_create")
+        describeConvolutionBackward = try find("convolution_backward_data_primitive_desc_create")
         queryDescription = try find("primitive_desc_query_md")
         size = try find("memory_desc_get_size")
         createPrimitive = try find("primitive_create")
@@ -78,26 +96,27 @@ final class OneDNNCalls {
         guard status == 0 else { throw ToolError("oneDNN could not \(action) (status \(status))") }
     }
 
-    /// A matrix whose elements lie `strides` elements apart.
-    func describe(_ type: ht_dtype, rows: Int, columns: Int, strides: (Int, Int)) throws -> Object {
+    /// A tensor whose elements lie `strides` elements apart.
+    func describe(_ type: ht_dtype, _ sizes: [Int], strides: [Int]) throws -> Object {
         var description: Object?
         let status = describeStrides(
-            &description, 2, Self.padded(rows, columns), Self.dataType(type), Self.padded(strides.0, strides.1))
-        try Self.check(status, "describe a matrix")
+            &description, Int32(sizes.count), Self.padded(sizes), Self.dataType(type), Self.padded(strides))
+        try Self.check(status, "describe a tensor")
         return description!
     }
 
-    /// A matrix in whatever format is best.
-    func describeAny(_ type: ht_dtype, rows: Int, columns: Int) throws -> Object {
+    /// A tensor in whatever format is best.
+    func describeAny(_ type: ht_dtype, _ sizes: [Int]) throws -> Object {
         var description: Object?
-        let status = describeTag(&description, 2, Self.padded(rows, columns), Self.dataType(type), Self.anyFormat)
+        let status = describeTag(
+            &description, Int32(sizes.count), Self.padded(sizes), Self.dataType(type), Self.anyFormat)
         try Self.check(status, "describe weights of any format")
         return description!
     }
 
     func memory(_ description: Object, _ engine: Object, _ data: UnsafeMutableRawPointer) throws -> Object {
         var memory: Object?
-        try Self.check(createMemory(&memory, description, engine, data), "take a matrix")
+        try Self.check(createMemory(&memory, description, engine, data), "take a tensor")
         return memory!
     }
 
@@ -136,7 +155,8 @@ final class OneDNNCalls {
         }
     }
 
-    private static func padded(_ first: Int, _ second: Int) -> [Int64] {
-        [Int64(first), Int64(second)] + [Int64](repeating: 0, count: dimensions - 2)
+    /// As the interface takes arrays of dimensions.
+    static func padded(_ sizes: [Int]) -> [Int64] {
+        sizes.map { Int64($0) } + [Int64](repeating: 0, count: dimensions - sizes.count)
     }
 }

@@ -80,27 +80,54 @@ final class OpenBLAS: Rival {
     private static let plain: Int32 = 111
     private static let transposing: Int32 = 112
 
-    func offers(_ kind: ProductKind) -> Bool { kind == .f32 }
+    func offers(_ operation: Operation, _ kind: ProductKind) -> Bool {
+        kind == .f32 && !operation.isConvolution
+    }
 
-    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm] {
-        let (t, o, k) = (Int32(x.rows), Int32(w.rows), Int32(w.columns))
-        let (gemm, gemv, turned) = (gemm, gemv, try transpose(w))
-        var forms = [
+    func forms(_ problem: Problem, _ operands: Operands) throws -> [RivalForm] {
+        problem.operation.direction == .gradient
+            ? gradients(problem, operands) : try products(problem, operands)
+    }
+
+    /// Y = X * transpose(W) or dX = dY * W: activations times the weights, turned one way or the other.
+    private func products(_ problem: Problem, _ operands: Operands) throws -> [RivalForm] {
+        let isForward = problem.operation.direction == .forward
+        let (t, o, k) = (Int32(problem.t), Int32(problem.o), Int32(problem.k))
+        let (from, to) = isForward ? (operands.x, operands.y) : (operands.y, operands.x)
+        let (inner, outer) = isForward ? (k, o) : (o, k)
+        let (w, turned) = (operands.w, try transpose(operands.w))
+        let (gemm, gemv) = (gemm, gemv)
+        let (asItIs, other) = isForward ? (Self.transposing, Self.plain) : (Self.plain, Self.transposing)
+        let forms = [
             RivalForm(config: "sgemm, W as it is") {
                 gemm(
-                    Self.rowMajor, Self.plain, Self.transposing, t, o, k, 1, x.floats, k, w.floats, k, 0, y.floats, o)
+                    Self.rowMajor, Self.plain, asItIs, t, outer, inner, 1, from.floats, inner, w.floats, k, 0,
+                    to.floats, outer)
             },
             RivalForm(config: "sgemm, W transposed before") {
-                gemm(Self.rowMajor, Self.plain, Self.plain, t, o, k, 1, x.floats, k, turned.floats, o, 0, y.floats, o)
+                gemm(
+                    Self.rowMajor, Self.plain, other, t, outer, inner, 1, from.floats, inner, turned.floats, o, 0,
+                    to.floats, outer)
             },
         ]
-        if t == 1 {
-            forms.append(
-                RivalForm(config: "sgemv") {
-                    gemv(Self.rowMajor, Self.plain, o, k, 1, w.floats, k, x.floats, 1, 0, y.floats, 1)
-                })
-        }
-        return forms
+        guard t == 1 else { return forms }
+        return forms + [
+            RivalForm(config: "sgemv") {
+                gemv(Self.rowMajor, other, o, k, 1, w.floats, k, from.floats, 1, 0, to.floats, 1)
+            }
+        ]
+    }
+
+    /// dW = transpose(dY) * X.
+    private func gradients(_ problem: Problem, _ operands: Operands) -> [RivalForm] {
+        let (t, o, k) = (Int32(problem.t), Int32(problem.o), Int32(problem.k))
+        let (gemm, x, dy, dw) = (gemm, operands.x, operands.y, operands.w)
+        return [
+            RivalForm(config: "sgemm") {
+                gemm(
+                    Self.rowMajor, Self.transposing, Self.plain, o, k, t, 1, dy.floats, o, x.floats, k, 0, dw.floats, k)
+            }
+        ]
     }
 
     private func transpose(_ w: TypedMatrix) throws -> TypedMatrix {

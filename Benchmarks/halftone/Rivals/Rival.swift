@@ -10,12 +10,13 @@ protocol Rival: AnyObject {
     /// Why a comparison would flatter us: the library does not use what the CPU has. `nil` if it does.
     var shortcoming: String? { get }
 
-    /// The ways in which it can compute y = x * transpose(w), everything that can be prepared being prepared.
+    /// The ways in which it can compute the problem with dense, row-major operands, everything that can be prepared
+    /// being prepared.
     ///
-    /// The caller keeps the three matrices alive as long as the forms.
-    func forms(x: TypedMatrix, w: TypedMatrix, y: TypedMatrix) throws -> [RivalForm]
-    /// Whether it has a product of these types.
-    func offers(_ kind: ProductKind) -> Bool
+    /// The caller keeps the operands alive as long as the forms.
+    func forms(_ problem: Problem, _ operands: Operands) throws -> [RivalForm]
+    /// Whether it has the operation for these types.
+    func offers(_ operation: Operation, _ kind: ProductKind) -> Bool
 }
 
 /// One way to call a rival. Each is a contender of its own, and the fastest counts.
@@ -33,7 +34,9 @@ struct Rivals {
 
     static let names = ["openblas", "onednn"]
 
-    func found(for kind: ProductKind) -> [any Rival] { found.filter { $0.offers(kind) } }
+    func found(for operation: Operation, _ kind: ProductKind) -> [any Rival] {
+        found.filter { $0.offers(operation, kind) }
+    }
 
     init(names: [String], threads: Int) throws {
         for name in names {

@@ -1,95 +1,82 @@
 import CHalftone
 
-/// One random product: sizes, weights, operands and options. It follows from the op, the seed and the number alone.
+/// One random product or convolution, forward or backward: sizes, weights, operands and options. It follows from the
+/// operation, the type, the seed and the number alone.
 struct VerifyCase: CustomStringConvertible {
-    let kind: ProductKind
+    let problem: Problem
     let weightType: ht_dtype
     let outputType: ht_dtype
-    let pattern: Pattern
-    let t: Int
-    let o: Int
-    let k: Int
-    /// The dense weights, row-major, with anything at all where a mask leaves them out; values of their type.
-    let w: [Float]
-    /// Which weights are entries, `nil` for "those that are not zero".
-    let mask: [UInt8]?
+    let weights: VerifyWeights
+    /// What goes in, row-major.
     let x: [Float]
-    /// Elements between the lines of w, x and y.
+    /// Elements between the lines of the weights, of what goes in and what comes out.
     let gaps: (w: Int, x: Int, y: Int)
-    let orders: (x: ht_order, y: ht_order)
+    let orders: Orders
     let epilogue: VerifyEpilogue
     let threads: Int
-    /// Rows and columns of y to compute.
+    /// Rows and columns of the result to compute.
     let rows: Range<Int>
     let columns: Range<Int>
     let givesScratch: Bool
 
-    init(_ kind: ProductKind, seed: UInt64, number: Int) {
+    var kind: ProductKind { problem.kind }
+
+    /// Of what goes in and what comes out.
+    var inputSize: (rows: Int, columns: Int) { problem.operation.direction == .forward ? problem.xSize : problem.ySize }
+    var outputSize: (rows: Int, columns: Int) {
+        problem.operation.direction == .forward ? problem.ySize : problem.xSize
+    }
+
+    init(_ operation: Operation, _ kind: ProductKind, seed: UInt64, number: Int) {
         var random = SplitMix(seed: seed, number: UInt64(number))
-        self.kind = kind
         weightType =
             kind == .f32 ? random.pick([HT_DTYPE_F32, HT_DTYPE_F32, HT_DTYPE_F16, HT_DTYPE_BF16]) : kind.weights
         outputType = random.pick(kind.offeredOutputs)
         var pattern = Self.pattern(&random)
         if random.chance(0.3) { pattern.sharedRows = random.pick([2, 4, 8]) }
-        self.pattern = pattern
-        (t, o, k) = Self.sizes(&random)
+        if operation.isConvolution { pattern.sharesTaps = random.chance(0.25) }
+        let geometry = operation.isConvolution ? Self.convolution(&random) : Self.product(&random)
+        problem = Problem(operation: operation, kind: kind, geometry: geometry)
         let style = ValueStyle(&random)
-        x = (0..<t * k).map { _ in style.value(of: kind.inputs, &random) }
-        let masked = random.chance(0.4)
-        var weights: [Float] = []
-        weights.reserveCapacity(o * k)
-        for _ in 0..<o * k { weights.append(style.value(of: weightType, &random)) }
-        let kept = Self.mask(o, k, pattern, &random)
-        if !masked {
-            for index in weights.indices where !Self.isSet(kept, index / k, index % k, k) { weights[index] = 0 }
-        }
-        w = weights
-        mask = masked ? kept : nil
+        weights = VerifyWeights(
+            problem, pattern, type: weightType, style: style,
+            permutes: operation.direction == .backward && random.chance(0.5), &random)
+        let isForward = operation.direction == .forward
+        let (input, output) = isForward ? (problem.xSize, problem.ySize) : (problem.ySize, problem.xSize)
+        x = (0..<input.rows * input.columns).map { _ in style.value(of: kind.inputs, &random) }
         gaps = (Self.gap(&random), Self.gap(&random), Self.gap(&random))
-        orders = (Self.order(&random), Self.order(&random))
-        epilogue = VerifyEpilogue(kind, outputType, t: t, o: o, style, &random)
+        orders = Orders(x: Self.order(&random), y: Self.order(&random))
+        epilogue = VerifyEpilogue(kind, outputType, t: output.rows, o: output.columns, style, &random)
         threads = random.chance(0.5) ? 1 : random.int(2...4)
-        (rows, columns) = Self.window(t, o, &random)
+        // Columns are cut in the only group.
+        let columns = geometry.groups == 1 ? output.columns : 0
+        let window = Self.window(output.rows, columns, &random)
+        (rows, self.columns) = geometry.groups == 1 ? window : (window.0, 0..<output.columns)
         givesScratch = random.chance(0.5)
     }
 
     var description: String {
-        "\(pattern), types \(weightType.rawValue) to \(outputType.rawValue), t \(t), o \(o), k \(k), "
+        let options = [
+            weights.mask == nil ? "no mask" : "mask", weights.permutation == nil ? nil : "permuted",
+            "\(epilogue)", "threads \(threads)", "rows \(rows)", "columns \(columns)",
+            givesScratch ? "scratch given" : nil,
+        ]
+        return "\(weights.pattern), types \(weightType.rawValue) to \(outputType.rawValue), \(sizes), "
             + "gaps w \(gaps.w) x \(gaps.x) y \(gaps.y), orders \(orders.x.rawValue) \(orders.y.rawValue), "
-            + "\(mask == nil ? "no mask" : "mask"), \(epilogue), "
-            + "threads \(threads), rows \(rows), columns \(columns)\(givesScratch ? ", scratch given" : "")"
+            + options.compactMap { $0 }.joined(separator: ", ")
     }
 
-    /// The entries of weight row `row` by the rule of halftone/nm.h: those of the mask or not zero, in this row or in one
-    /// that shares its pattern, and the lowest other columns of a group until there are N.
-    func entries(row: Int) -> [Int] {
-        let first = row / pattern.sharedRows * pattern.sharedRows
-        let set = first..<min(o, first + pattern.sharedRows)
-        return stride(from: 0, to: k, by: pattern.m).flatMap { start in
-            let group = start..<min(start + pattern.m, k)
-            let isNamed = group.map { column in set.contains { isChosen($0, column) } }
-            var free = min(pattern.n, group.count) - isNamed.count { $0 }
-            return zip(group, isNamed).compactMap { column, isNamed in
-                if isNamed { return column }
-                free -= 1
-                return free >= 0 ? column : nil
-            }
-        }
+    private var sizes: String {
+        let geometry = problem.geometry
+        guard problem.operation.isConvolution else { return "t \(problem.t), o \(problem.o), k \(problem.k)" }
+        let (before, after) = (geometry.padBefore, geometry.padAfter)
+        return "\(geometry), pads \(before.y) \(before.x) \(after.y) \(after.x)"
     }
 
-    /// The weight of an entry; one that only fills its group up has none.
-    func weight(row: Int, column: Int) -> Float {
-        isChosen(row, column) ? w[row * k + column] : 0
-    }
-
-    private func isChosen(_ row: Int, _ column: Int) -> Bool {
-        guard let mask else { return w[row * k + column] != 0 }
-        return Self.isSet(mask, row, column, k)
-    }
-
-    private static func isSet(_ mask: [UInt8], _ row: Int, _ column: Int, _ k: Int) -> Bool {
-        mask[row * ((k + 7) / 8) + column / 8] >> (column % 8) & 1 == 1
+    /// The row of what goes in that a row of the result sees through a tap; `nil` where it sees zeros.
+    func inputRow(of row: Int, tap: Int) -> Int? {
+        problem.operation.direction == .forward
+            ? problem.geometry.inputPixel(of: row, tap: tap) : problem.geometry.outputPixel(of: row, tap: tap)
     }
 
     // MARK: parts
@@ -111,35 +98,49 @@ struct VerifyCase: CustomStringConvertible {
         return Pattern(n: random.int(1...m), m: m)
     }
 
-    /// Small and large ones, about the widths of vectors and panels and between them, sometimes none.
-    private static func sizes(_ random: inout SplitMix) -> (Int, Int, Int) {
-        var size: [Int] = (0..<3).map { _ in
-            if random.chance(0.03) { return 0 }
-            let scale = random.int(0...9)
-            return scale < 4 ? random.int(1...20) : scale < 9 ? random.int(1...160) : random.int(1...600)
-        }
-        while size.reduce(1, *) > 3_000_000 { size = size.map { max(1, $0 * 3 / 4) } }
-        return (size[0], size[1], size[2])
+    /// Small and large sizes, about the widths of vectors and panels and between them, sometimes none.
+    private static func size(_ random: inout SplitMix) -> Int {
+        if random.chance(0.03) { return 0 }
+        let scale = random.int(0...9)
+        return scale < 4 ? random.int(1...20) : scale < 9 ? random.int(1...160) : random.int(1...600)
     }
 
-    /// At most N bits in each group of M, fewer in some, none in others; of rows that share a pattern, in all of them
-    /// together.
-    private static func mask(_ o: Int, _ k: Int, _ pattern: Pattern, _ random: inout SplitMix) -> [UInt8] {
-        let rowBytes = (k + 7) / 8
-        var mask = [UInt8](repeating: 0, count: o * rowBytes)
-        for first in Swift.stride(from: 0, to: o, by: pattern.sharedRows) {
-            for start in Swift.stride(from: 0, to: k, by: pattern.m) {
-                let width = min(pattern.m, k - start)
-                let count = random.chance(0.8) ? pattern.n : random.int(0...pattern.n)
-                for column in (0..<width).shuffled(using: &random).prefix(count) {
-                    let c = start + column
-                    for row in first..<min(o, first + pattern.sharedRows) where row == first || random.chance(0.8) {
-                        mask[row * rowBytes + c / 8] |= 1 << UInt8(c % 8)
-                    }
-                }
-            }
+    private static let mostOperations = 3_000_000
+
+    private static func product(_ random: inout SplitMix) -> Convolution {
+        var sizes = (0..<3).map { _ in size(&random) }
+        while sizes.reduce(1, *) > mostOperations { sizes = sizes.map { max(1, $0 * 3 / 4) } }
+        return .product(o: sizes[0], k: sizes[1], t: sizes[2])
+    }
+
+    /// Any geometry that is not depthwise: kernels larger than the image, strides larger than the kernel, paddings of
+    /// any size on each side.
+    private static func convolution(_ random: inout SplitMix) -> Convolution {
+        func pair(_ range: ClosedRange<Int>, usually value: Int) -> Convolution.Pair {
+            random.chance(0.6) ? .both(value) : .init(y: random.int(range), x: random.int(range))
         }
-        return mask
+        func side() -> Int { random.chance(0.02) ? 0 : random.chance(0.8) ? random.int(1...12) : random.int(1...40) }
+        var geometry = Convolution(
+            height: side(), width: side(), channels: size(&random), outputs: size(&random),
+            kernel: pair(1...4, usually: random.pick([1, 3])))
+        geometry.images = random.chance(0.8) ? 1 : random.int(2...3)
+        geometry.stride = pair(1...4, usually: 1)
+        geometry.dilation = pair(1...3, usually: 1)
+        let pad = random.chance(0.5) ? geometry.kernel.y / 2 : 0
+        geometry.padBefore = pair(0...4, usually: pad)
+        geometry.padAfter = random.chance(0.8) ? geometry.padBefore : pair(0...4, usually: 0)
+        func operations() -> Int { geometry.outputPixels * geometry.filterSize * geometry.outputs }
+        while operations() > mostOperations {
+            (geometry.channels, geometry.outputs) = (geometry.channels * 3 / 4, geometry.outputs * 3 / 4)
+        }
+        if random.chance(0.2) {
+            let groups = random.int(2...4)
+            (geometry.channels, geometry.outputs) = (
+                groups * max(2, geometry.channels / groups), groups * max(2, geometry.outputs / groups)
+            )
+            geometry.groups = groups
+        }
+        return geometry
     }
 
     private static func window(_ t: Int, _ o: Int, _ random: inout SplitMix) -> (Range<Int>, Range<Int>) {

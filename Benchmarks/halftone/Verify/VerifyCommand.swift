@@ -8,10 +8,13 @@ struct VerifyCommand: ParsableCommand {
         abstract: "Checks every kernel that runs here on random shapes and data.",
         discussion: """
             A result must have the same bits as the reference kernel's, and lie within the documented bound of a \
-            double-precision computation from the dense weights; sums of integers must be exact. A case depends on the type, \
-            the seed and its number only.
+            double-precision computation from the dense weights; sums of integers must be exact. A case depends on the \
+            operation, the type, the seed and its number only.
             """
     )
+
+    @Option(help: "Operations, separated by commas.")
+    var op = listed(verifiable.map(\.rawValue))
 
     @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8.")
     var dtype = "f32,bf16,u8,i8"
@@ -37,8 +40,12 @@ struct VerifyCommand: ParsableCommand {
         guard onlyCase ?? 0 >= 0 else { throw ValidationError("--case is at least 0") }
     }
 
+    private static let verifiable = Operation.allCases.filter { $0.direction != .gradient }
+
     func run() throws {
-        let rows = try ProductKind.rows(of: ProductKind.named(dtype), isas: isa.map(listItems)) { $0.runs }
+        let kernels = try Kernel.all(
+            of: operations(), ProductKind.named(dtype), isas: isa.map(listItems), skipsTypes: true
+        ) { $0.runs }
         let count = onlyCase == nil ? cases ?? (seconds == nil ? 1000 : nil) : 1
         let first = onlyCase ?? 0
         let progress = Progress(total: count)
@@ -46,40 +53,55 @@ struct VerifyCommand: ParsableCommand {
         var done = 0
         while done < count ?? .max {
             if let seconds, done > 0, htb_seconds() - start >= seconds { break }
-            try verify(number: first + done, rows, progress)
+            try verify(number: first + done, kernels, progress)
             done += 1
             if done % 16 == 0 { progress.show(done: done, "cases") }
         }
         progress.clear()
-        for (kind, row) in rows { print("\(kind)  \(row.isa)  \(done) case\(done == 1 ? "" : "s") ok") }
+        for kernel in kernels {
+            print("\(kernel.name)  \(kernel.row.isa)  \(done) case\(done == 1 ? "" : "s") ok")
+        }
     }
 
-    private func verify(number: Int, _ rows: [(kind: ProductKind, row: KernelRow)], _ progress: Progress) throws {
-        for kind in ProductKind.allCases {
-            let rows = rows.filter { $0.kind == kind }.map(\.row)
-            guard var row = rows.first else { continue }
-            let verifyCase = VerifyCase(kind, seed: seed, number: number)
+    private func operations() throws -> [Operation] {
+        try listItems(op).map { word in
+            guard let operation = Operation(rawValue: word), Self.verifiable.contains(operation) else {
+                throw ToolError("--op: there is \(listed(Self.verifiable.map(\.rawValue))), not '\(word)'")
+            }
+            return operation
+        }
+    }
+
+    /// A case for each operation and type, and in it all their rows.
+    private func verify(number: Int, _ kernels: [Kernel], _ progress: Progress) throws {
+        var last: (verifyCase: VerifyCase, outcome: VerifyOutcome)?
+        for kernel in kernels {
+            let same = last.flatMap { $0.verifyCase.problem.isOf(kernel) ? $0 : nil }
+            let verifyCase = same?.verifyCase ?? VerifyCase(kernel.operation, kernel.kind, seed: seed, number: number)
             do {
-                let outcome = try VerifyOutcome(of: verifyCase)
-                for next in rows {
-                    row = next
-                    if let fault = try outcome.fault(of: row) { throw ToolError(fault) }
-                }
+                let outcome = try same?.outcome ?? VerifyOutcome(of: verifyCase)
+                last = (verifyCase, outcome)
+                if let fault = try outcome.fault(of: kernel.row) { throw ToolError(fault) }
             } catch let error as ToolError {
                 progress.clear()
-                printFailure(error.description, number, row, verifyCase)
+                printFailure(error.description, number, kernel, verifyCase)
                 throw ExitCode.failure
             }
         }
     }
 
-    private func printFailure(_ fault: String, _ number: Int, _ row: KernelRow, _ verifyCase: VerifyCase) {
+    private func printFailure(_ fault: String, _ number: Int, _ kernel: Kernel, _ verifyCase: VerifyCase) {
         print(
             """
-            FAILED  \(verifyCase.kind)  \(row.isa)  case \(number) of seed \(seed)
+            FAILED  \(kernel.name)  \(kernel.row.isa)  case \(number) of seed \(seed)
             \(verifyCase)
             \(fault)
-            to reproduce: halftone verify --seed \(seed) --case \(number) --dtype \(verifyCase.kind) --isa \(row.isa)
+            to reproduce: halftone verify --seed \(seed) --case \(number) --op \(kernel.operation.rawValue) \
+            --dtype \(kernel.kind) --isa \(kernel.row.isa)
             """)
     }
+}
+
+extension Problem {
+    fileprivate func isOf(_ kernel: Kernel) -> Bool { operation == kernel.operation && kind == kernel.kind }
 }

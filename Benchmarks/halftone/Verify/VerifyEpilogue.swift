@@ -113,8 +113,8 @@ extension VerifyEpilogue.Quantization {
 }
 
 func withOptionalPointer<Element, Result>(
-    _ array: [Element]?, _ body: (UnsafePointer<Element>?) -> Result
-) -> Result {
-    guard let array else { return body(nil) }
-    return array.withUnsafeBufferPointer { body($0.baseAddress) }
+    _ array: [Element]?, _ body: (UnsafePointer<Element>?) throws -> Result
+) rethrows -> Result {
+    guard let array else { return try body(nil) }
+    return try array.withUnsafeBufferPointer { try body($0.baseAddress) }
 }

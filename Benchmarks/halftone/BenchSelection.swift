@@ -1,0 +1,110 @@
+import ArgumentParser
+import CHalftone
+
+// What `halftone bench` is to run, from its options.
+
+/// The words for an order of activations.
+enum OrderWord: String, ExpressibleByArgument, CaseIterable {
+    case rows, features
+
+    var code: ht_order { self == .rows ? HT_ORDER_ROWS : HT_ORDER_FEATURES }
+}
+
+extension BenchCommand {
+    /// What `--op` names, or what the layers ask for.
+    private var operation: Operation { op ?? (conv == nil ? .product : .convolution) }
+
+    func validateSelection() throws {
+        let sources = [!shape.isEmpty, conv != nil, shapes != nil, weights != nil].filter { $0 }.count
+        guard sources <= 1 else { throw ValidationError("--shape, --conv, --shapes and --weights exclude each other") }
+        guard tensor == nil || weights != nil else { throw ValidationError("--tensor needs --weights") }
+        let name = operation.rawValue
+        guard conv == nil || operation.isConvolution else { throw ValidationError("--conv is not for \(name)") }
+        guard !operation.isConvolution || shape.isEmpty && weights == nil else {
+            throw ValidationError("\(name) takes --conv or --shapes")
+        }
+        guard rowsOfX == nil || shape.isEmpty && shapes == nil && !operation.isConvolution else {
+            throw ValidationError("--t is part of every shape; it goes with --weights or the default layers")
+        }
+        guard conv != nil || (dilation, groups, images) == (1, 1, 1) else {
+            throw ValidationError("--dilation, --groups and --images need --conv")
+        }
+        guard !permute || operation.direction == .backward else {
+            throw ValidationError("--permute is for backward operations")
+        }
+        guard xOrder == .rows || operation != .weightGradient, yOrder == .rows || operation.direction != .gradient
+        else {
+            throw ValidationError("\(name) has no such order")
+        }
+    }
+
+    func plan() throws -> BenchPlan {
+        let patterns = try listItems(pattern).map { word in
+            var pattern = try Pattern(word)
+            (pattern.sharedRows, pattern.sharesTaps) = (sharedRows, sharedTaps)
+            return pattern
+        }
+        guard !patterns.isEmpty else { throw ToolError("--pattern names no pattern") }
+        let entries = try entries()
+        var operations: [Operation] = []
+        for entry in entries where !operations.contains(entry.operation) { operations.append(entry.operation) }
+        let kernels = try Kernel.all(of: operations, ProductKind.named(dtype), isas: isa.map(listItems)) { $0.chosen }
+        return BenchPlan(
+            entries: entries, patterns: patterns, kernels: kernels, permutes: permute,
+            orders: Orders(x: xOrder.code, y: yOrder.code),
+            skipsSlowCases: shape.isEmpty && conv == nil && shapes == nil && weights == nil)
+    }
+
+    private func entries() throws -> [BenchPlan.Entry] {
+        if let weights {
+            let ts = try rowCounts(unnamed: [128])
+            return try WeightFile.layers(path: weights, tensor: tensor)
+                .map { BenchPlan.Entry(layer: $0, operation: operation, ts: ts) }
+        }
+        if let shapes { return try BenchPlan.entries(ShapeFile.lines(path: shapes), operation, seed: seed) }
+        if let conv { return try BenchPlan.entries(convolutions(conv), operation, seed: seed) }
+        if !shape.isEmpty {
+            let lines = shape.map { ShapeFile.Line(name: "random weights", work: .product($0)) }
+            return try BenchPlan.entries(lines, operation, seed: seed)
+        }
+        if operation.isConvolution { return BenchPlan.defaultConvolutions(operation, seed: seed) }
+        return try BenchPlan.defaultEntries(operation, ts: try rowCounts(unnamed: [1, 128, 512]), seed: seed)
+    }
+
+    private func convolutions(_ list: String) throws -> [ShapeFile.Line] {
+        let lines = try listItems(list).map { word in
+            guard let convolution = Convolution(word, dilation: dilation, groups: groups, images: images) else {
+                throw ToolError("--conv: '\(word)' is not HxWxCINxCOUTxKERNEL[xSTRIDE]")
+            }
+            let (channels, outputs) = (convolution.channels, convolution.outputs)
+            guard channels % groups == 0, outputs % groups == 0 else {
+                throw ToolError("--groups: \(groups) do not divide the channels of \(word)")
+            }
+            guard convolution.outputPixels > 0 else { throw ToolError("--conv: \(word) has no pixel") }
+            return ShapeFile.Line(name: "random filters", work: .convolution(convolution))
+        }
+        guard !lines.isEmpty else { throw ToolError("--conv names no convolution") }
+        return lines
+    }
+
+    private func rowCounts(unnamed: [Int]) throws -> [Int] {
+        guard let rowsOfX else { return unnamed }
+        let counts = try listItems(rowsOfX).map { word in
+            guard let count = Int(word), count >= 1 else { throw ToolError("--t: '\(word)' is no number of rows") }
+            return count
+        }
+        guard !counts.isEmpty else { throw ToolError("--t names no number of rows") }
+        return counts
+    }
+
+    /// Where the user names none, OpenBLAS for products and oneDNN for convolutions, which OpenBLAS has none of.
+    func rivalNames(_ plan: BenchPlan) -> [String] {
+        guard let against else {
+            let operations = plan.operations
+            return (operations.contains { !$0.isConvolution } ? ["openblas"] : [])
+                + (operations.contains { $0.isConvolution } ? ["onednn"] : [])
+        }
+        let names = listItems(against)
+        return names == ["none"] ? [] : names
+    }
+}

@@ -1,0 +1,81 @@
+import CHalftone
+
+/// An operation on operands of certain sizes and types.
+struct Problem {
+    let operation: Operation
+    let kind: ProductKind
+    let geometry: Convolution
+
+    /// Outputs, weights of one of them, rows of Y.
+    var o: Int { geometry.outputs }
+    var k: Int { geometry.filterSize }
+    var t: Int { geometry.outputPixels }
+
+    /// The rows and columns of X and Y, the activations on both sides of a layer, or of their gradients.
+    var xSize: (rows: Int, columns: Int) { (geometry.inputPixels, geometry.channels) }
+    var ySize: (rows: Int, columns: Int) { (geometry.outputPixels, geometry.outputs) }
+
+    /// Operations of the dense computation, a multiply-add being two. Taps outside the image count as well.
+    var denseOperations: Double { 2 * Double(t) * Double(o) * Double(k) }
+
+    /// How many products the longest sum of the dense computation has, and of one with this pattern.
+    func terms(_ pattern: Pattern?) -> Int {
+        let line =
+            switch operation.direction {
+            case .forward: (taps: geometry.taps, length: geometry.groupChannels)
+            case .backward: (taps: geometry.taps, length: geometry.groupOutputs)
+            case .gradient: (taps: 1, length: t)
+            }
+        let samplesWeights = operation.direction != .gradient
+        return line.taps * (samplesWeights ? pattern?.entries(columns: line.length) ?? line.length : line.length)
+    }
+
+    /// |result - exact| / sum of |products| that may be.
+    func errorBound(_ pattern: Pattern?) -> Double {
+        kind.bound(terms: terms(pattern), columns: terms(nil))
+    }
+}
+
+/// How activations lie in memory, `x` those that go in and `y` those that come out. Of gradients both go in.
+struct Orders {
+    var x = HT_ORDER_ROWS
+    var y = HT_ORDER_ROWS
+
+    /// The orders of the matrices of this operation on the side of X and on that of Y.
+    func sides(of operation: Operation) -> (x: ht_order, y: ht_order) {
+        switch operation.direction {
+        case .forward: (x, y)
+        case .backward: (y, x)
+        case .gradient: (x, x)
+        }
+    }
+}
+
+/// The matrices of a problem: activations on both sides of the layer, and its weights. Two go in, one comes out; of
+/// gradients that is `w`.
+struct Operands {
+    let x: TypedMatrix
+    let y: TypedMatrix
+    let w: TypedMatrix
+
+    /// Of the activations, and of the gradient where that is the result; weights are counted as they are packed.
+    func bytes(_ operation: Operation) -> Int {
+        x.memory.bytes + y.memory.bytes + (operation.direction == .gradient ? w.memory.bytes : 0)
+    }
+
+    /// The same activations and a gradient with so many values a row.
+    func withGradient(columns: Int) throws -> Operands {
+        Operands(x: x, y: y, w: try TypedMatrix(rows: w.rows, columns: columns, type: HT_DTYPE_F32))
+    }
+}
+
+extension Operation {
+    /// Which of the operands is the result.
+    func result(of operands: Operands) -> TypedMatrix {
+        switch direction {
+        case .forward: operands.y
+        case .backward: operands.x
+        case .gradient: operands.w
+        }
+    }
+}
