@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "halftone/base.h"
+#include "library.h"
 
 typedef struct region {
     ht_body *body;
@@ -48,38 +49,36 @@ int ht_thread_count(void) { return processors(); }
 
 #else
 
-#include <dlfcn.h>
-
 // The calls that gcc's `#pragma omp parallel` compiles to. LLVM's runtime exports them too.
+typedef void parallel_call(void (*body)(void *), void *data, unsigned threads, unsigned flags);
+typedef int max_threads_call(void);
+
 typedef struct runtime {
     const char *name;
-    void (*parallel)(void (*body)(void *), void *data, unsigned threads, unsigned flags);
-    int (*max_threads)(void);
+    parallel_call *parallel;
+    max_threads_call *max_threads;
 } runtime;
 
 static runtime found = {.name = "serial"};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static int take_runtime(void *library, const char *name) {
-    runtime r = {.name = name};
-    void *parallel = dlsym(library, "GOMP_parallel"), *max_threads = dlsym(library, "omp_get_max_threads");
-    if (!parallel || !max_threads) return 0;
-    memcpy(&r.parallel, &parallel, sizeof parallel);  // ISO C has no cast from void * to a function
-    memcpy(&r.max_threads, &max_threads, sizeof max_threads);
-    found = r;
-    return 1;
+static bool take_runtime(const char *file, const char *name) {
+    static const char *const symbols[] = {"GOMP_parallel", "omp_get_max_threads"};
+    ht_fn functions[2];
+    if (!ht_load(file, 2, symbols, functions)) return false;
+    found.name = name;
+    found.parallel = (parallel_call *)functions[0];
+    found.max_threads = (max_threads_call *)functions[1];
+    return true;
 }
 
 static void find_runtime(void) {
     static const char *const names[] = {"libomp.so.5", "libgomp.so.1", "libomp.so"};
     const char *wish = getenv("HALFTONE_RUNTIME");
     if (wish && !strcmp(wish, "serial")) return;
-    if (take_runtime(RTLD_DEFAULT, "the host program's")) return;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        if (library && take_runtime(library, names[i])) return;
-        if (library) dlclose(library);
-    }
+    if (take_runtime(NULL, "the host program's")) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (take_runtime(names[i], names[i])) return;
 }
 
 static const runtime *the_runtime(void) {
