@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weight gradient with the vectors of any ISA: included behind core/vec_<isa>.h, where ROWS and VECTORS say how
+// large a tile of dW stays in registers. README.md has the bound.
+#ifndef HT_DENSE_WEIGHT_GRADIENT_H
+#define HT_DENSE_WEIGHT_GRADIENT_H
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels.h"
+
+enum { WIDTH = VECTORS * HT_VEC_LANES };
+
+static float *dw_at(const ht_weight_gradient_task *task, size_t o, size_t k) {
+    return (float *)((char *)task->dw + o * task->dw_stride) + k;
+}
+
+static const float *line_of(const float *matrix, size_t stride, size_t t) {
+    return (const float *)((const char *)matrix + t * stride);
+}
+
+// Rows o ..< end of dY, transposed: [tile][sample][ROWS], zero behind the last row.
+static void pack_dy(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t o, size_t end, float *to) {
+    for (; o < end; o += ROWS)
+        for (size_t i = 0; i < samples; i++, to += ROWS) {
+            const float *from = line_of(task->dy, task->dy_stride, t + i) + o;
+            if (end - o >= ROWS) {
+                memcpy(to, from, ROWS * sizeof *to);
+            } else {
+                memset(to, 0, ROWS * sizeof *to);
+                memcpy(to, from, (end - o) * sizeof *to);
+            }
+        }
+}
+
+// Columns k ..< k + columns of X: [sample][WIDTH], zero behind the last column.
+static void pack_x(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t k, size_t columns, float *to) {
+    for (size_t i = 0; i < samples; i++, to += WIDTH) {
+        const float *from = line_of(task->x, task->x_stride, t + i) + k;
+        HT_UNROLL
+        for (size_t c = 0; c < WIDTH; c += HT_VEC_LANES)
+            ht_vstore(to + c, ht_load_f32(from + c, ht_first_lanes(c < columns ? columns - c : 0)));
+    }
+}
+
+// Adds the products of some samples to a tile of dW, or begins it.
+static void add_tile(const float *dy, const float *x, size_t samples, bool first, float *dw, size_t dw_stride,
+                     size_t rows, size_t columns) {
+    ht_vec sums[ROWS][VECTORS];
+    ht_lanes in[VECTORS];
+    HT_UNROLL
+    for (size_t v = 0; v < VECTORS; v++)
+        in[v] = ht_first_lanes(columns > v * HT_VEC_LANES ? columns - v * HT_VEC_LANES : 0);
+    HT_UNROLL
+    for (size_t r = 0; r < ROWS; r++) {
+        const float *from = (const float *)((const char *)dw + r * dw_stride);
+        HT_UNROLL
+        for (size_t v = 0; v < VECTORS; v++)
+            sums[r][v] = first || r >= rows ? ht_vsplat(0) : ht_load_f32(from + v * HT_VEC_LANES, in[v]);
+    }
+    for (size_t i = 0; i < samples; i++, x += WIDTH, dy += ROWS) {
+        ht_vec line[VECTORS];
+        HT_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) line[v] = ht_vload(x + v * HT_VEC_LANES);
+        HT_UNROLL
+        for (size_t r = 0; r < ROWS; r++) {
+            ht_vec each = ht_vsplat(dy[r]);
+            HT_UNROLL
+            for (size_t v = 0; v < VECTORS; v++) sums[r][v] = ht_vfma(each, line[v], sums[r][v]);
+        }
+    }
+    HT_UNROLL
+    for (size_t r = 0; r < ROWS; r++) {
+        float *to = (float *)((char *)dw + r * dw_stride);
+        HT_UNROLL
+        for (size_t v = 0; v < VECTORS; v++)
+            if (r < rows) ht_store_f32(to + v * HT_VEC_LANES, sums[r][v], in[v]);
+    }
+}
+
+// A chain of additions goes on from one block of samples to the next through dW, whose type is the chain's.
+static void weight_gradient(const ht_weight_gradient_task *task) {
+    float *dy = task->scratch, *x = dy + HT_DENSE_SAMPLES * HT_DENSE_ROWS;
+    for (size_t t = 0; t < task->t; t += HT_DENSE_SAMPLES)
+        for (size_t o = task->o_begin; o < task->o_end; o += HT_DENSE_ROWS) {
+            const size_t samples = ht_min(HT_DENSE_SAMPLES, task->t - t), end = ht_min(task->o_end, o + HT_DENSE_ROWS);
+            pack_dy(task, t, samples, o, end, dy);
+            for (size_t k = task->k_begin; k < task->k_end; k += WIDTH) {
+                const size_t columns = ht_min(WIDTH, task->k_end - k);
+                pack_x(task, t, samples, k, columns, x);
+                for (size_t r = o; r < end; r += ROWS)
+                    add_tile(dy + (r - o) * samples, x, samples, t == 0, dw_at(task, r, k), task->dw_stride,
+                             ht_min(ROWS, end - r), columns);
+            }
+        }
+}
+
+#endif
