@@ -10,7 +10,7 @@
 
 // Every dispatch table of the library. A new family adds its tables here.
 static const ht_entry *const tables[] = {ht_nm_gemm_f32_table, ht_nm_gemm_bf16_table, ht_nm_gemm_i8_table,
-                                         ht_weight_gradient_f32_table};
+                                         ht_weight_gradient_f32_table, ht_nm_sampled_gradient_f32_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni", "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16"};

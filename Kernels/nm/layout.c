@@ -198,6 +198,12 @@ size_t ht_nm_slot_column(const ht_nm_layout *l, const uint8_t *indices, size_t r
     return l->window_slots ? slot / l->window_slots * l->window + index : index;
 }
 
+size_t ht_nm_entry_column(const ht_nm_layout *l, const void *packed, size_t row, size_t e) {
+    size_t group = e / l->n * l->m, b = group / l->block_columns, slot = ht_nm_group_slot(l, group % l->block_columns);
+    const uint8_t *indices = ht_nm_indices(l, packed, b, row / l->together);
+    return b * l->block_columns + ht_nm_slot_column(l, indices, row % l->together, slot + e % l->n);
+}
+
 void ht_nm_expand_indices(const ht_nm_layout *l, const uint8_t *indices, size_t b, size_t bundles, uint8_t *expanded) {
     size_t fields = bundles * ht_nm_units(l, ht_nm_block_slots(l, b)) * (l->together / l->index_share);
     for (size_t i = 0; i < fields; i++, indices += l->field_bytes)

@@ -193,6 +193,14 @@ static inline uint32_t ht_nm_field(const ht_nm_layout *l, const uint8_t *indices
 /// The column inside its block of a slot of one row; `indices` as from ht_nm_indices.
 size_t ht_nm_slot_column(const ht_nm_layout *l, const uint8_t *indices, size_t row, size_t slot);
 
+/// Entries of a row.
+static inline size_t ht_nm_entries(const ht_nm_layout *l) {
+    return l->columns / l->m * l->n + ht_min(l->n, l->columns % l->m);
+}
+
+/// The column of entry e of a row; of a damaged blob some column, or one behind the last.
+size_t ht_nm_entry_column(const ht_nm_layout *l, const void *packed, size_t row, size_t e);
+
 /// The lowest column of a map, which is taken out; 32 when there is none, as in damaged blobs: in panels,
 /// that is scratch memory too.
 static inline size_t ht_nm_next_column(uint32_t *map) {

@@ -4,6 +4,7 @@
 
 #include "core/threads.h"
 #include "element.h"
+#include "halftone/nm_gradient.h"
 #include "layout.h"
 
 typedef struct unpack_job {
@@ -79,6 +80,30 @@ ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_siz
         status = HT_ERROR_BLOB_SHAPE;
     if (!status) status = ht_check_matrix(w, o, k, job.layout.value_bytes, &job.w_stride);
     if (!status && job.layout.blocks) ht_each_row(unpack_row, &job, o, threads);
+    return status;
+}
+
+ht_status ht_nm_row_entries(const void *packed, size_t packed_size, size_t *entries) {
+    ht_nm_layout l;
+    if (!entries) return HT_ERROR_NULL;
+    ht_status status = ht_nm_layout_open(packed, packed_size, &l);
+    if (!status) *entries = ht_nm_entries(&l);
+    return status;
+}
+
+ht_status ht_nm_entry_columns(size_t o, size_t k, const void *packed, size_t packed_size, uint32_t *columns,
+                              size_t columns_stride) {
+    ht_nm_layout l;
+    ht_status status = ht_nm_layout_open(packed, packed_size, &l);
+    if (!status && (l.rows != o || l.columns != k)) status = HT_ERROR_BLOB_SHAPE;
+    if (!status) status = ht_check_matrix(columns, o, ht_nm_entries(&l), sizeof *columns, &columns_stride);
+    if (!status && k > UINT32_MAX) status = HT_ERROR_OVERFLOW;
+    // Callers address memory with these numbers.
+    if (!status) status = ht_nm_packed_check(packed, packed_size);
+    for (size_t row = 0; !status && row < o; row++)
+        for (size_t e = 0; e < ht_nm_entries(&l); e++)
+            ((uint32_t *)((char *)columns + row * columns_stride))[e] =
+                (uint32_t)ht_nm_entry_column(&l, packed, row, e);
     return status;
 }
 
