@@ -36,4 +36,7 @@ void test_types(void);
 /// Convolutions, and products backward.
 void test_conv(void);
 
+/// Weight gradients, dense and sampled.
+void test_gradients(void);
+
 #endif

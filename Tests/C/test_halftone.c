@@ -376,6 +376,7 @@ int main(void) {
     test_way_through();
     test_types();
     test_conv();
+    test_gradients();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();
@@ -383,6 +384,6 @@ int main(void) {
     test_damaged_header();
     test_weight_errors();
     test_file();
-    printf("features: %s; threads from: %s\n", ht_cpu_features(), ht_thread_runtime());
+    printf("features: %s; threads from: %s; BLAS: %s\n", ht_cpu_features(), ht_thread_runtime(), ht_blas_runtime());
     return finish();
 }
