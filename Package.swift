@@ -42,6 +42,7 @@ let package = Package(
             path: "Benchmarks/halftone"
         ),
         .testTarget(name: "HalftoneTests", dependencies: ["CHalftone", "Halftone"]),
+        .testTarget(name: "HalftoneToolTests", dependencies: ["CHalftone", "halftone"]),
         .testTarget(
             name: "HalftoneFilesTests",
             dependencies: ["Halftone", "HalftoneFiles"],
