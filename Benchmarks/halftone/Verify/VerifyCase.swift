@@ -106,6 +106,7 @@ struct VerifyCase: CustomStringConvertible {
     }
 
     private static let mostOperations = 3_000_000
+    private static let mostOperationsOfConvolutions = 1_000_000
 
     private static func product(_ random: inout SplitMix) -> Convolution {
         var sizes = (0..<3).map { _ in size(&random) }
@@ -130,7 +131,7 @@ struct VerifyCase: CustomStringConvertible {
         geometry.padBefore = pair(0...4, usually: pad)
         geometry.padAfter = random.chance(0.8) ? geometry.padBefore : pair(0...4, usually: 0)
         func operations() -> Int { geometry.outputPixels * geometry.filterSize * geometry.outputs }
-        while operations() > mostOperations {
+        while operations() > mostOperationsOfConvolutions {
             (geometry.channels, geometry.outputs) = (geometry.channels * 3 / 4, geometry.outputs * 3 / 4)
         }
         if random.chance(0.2) {
