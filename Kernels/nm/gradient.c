@@ -176,7 +176,7 @@ ht_status ht_nm_sampled_gradient_f32(size_t t, size_t o, size_t k, const float *
     if (opt->threads < 0) return HT_ERROR_THREADS;
     if ((unsigned)opt->x_order > HT_ORDER_FEATURES) return HT_ERROR_STRIDE;
     ht_status status = ht_pick(ht_nm_sampled_gradient_f32_table, opt->isa, &entry);
-    if (!status) status = ht_nm_layout_open(packed, packed_size, &l);
+    if (!status) status = ht_nm_layout_open_product(packed, packed_size, &l);
     if (!status && (l.rows != o || l.columns != k)) status = HT_ERROR_BLOB_SHAPE;
     if (!status) status = ht_check_matrix(dy, by_rows ? t : o, by_rows ? o : t, sizeof *dy, &task.dy_stride);
     if (!status) status = ht_check_matrix(x, by_rows ? t : k, by_rows ? k : t, sizeof *x, &task.x_stride);

@@ -184,6 +184,13 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
     return is_sealed_as(l, &header) ? HT_OK : HT_ERROR_BLOB_CORRUPT;
 }
 
+ht_status ht_nm_layout_open_product(const void *packed, size_t size, ht_nm_layout *l) {
+    ht_status status = ht_nm_layout_open(packed, size, l);
+    if (status) return status;
+    if (l->of.kind != HT_BLOB_NM) return HT_ERROR_BLOB_FOREIGN;
+    return l->of.taps == 1 ? HT_OK : HT_ERROR_BLOB_SHAPE;
+}
+
 // The column in its unit of the map's set bit number `slot`; of a damaged map the unit's last.
 static size_t map_column(uint32_t map, size_t slot) {
     for (; slot && map; slot--) map &= map - 1;

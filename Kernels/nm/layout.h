@@ -93,6 +93,9 @@ ht_blob_header ht_nm_layout_header(const ht_nm_layout *layout);
 /// Checks a blob's header and works out its layout, of whatever kind of N:M weights.
 ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *layout);
 
+/// Likewise of weights whose entries have columns: forward, with a single tap. Errors too: BLOB_SHAPE.
+ht_status ht_nm_layout_open_product(const void *packed, size_t size, ht_nm_layout *layout);
+
 /// Columns that lie side by side in W and X.
 typedef struct ht_nm_segment {
     size_t tap, place;           // of the first

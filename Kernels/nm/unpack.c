@@ -86,7 +86,7 @@ ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_siz
 ht_status ht_nm_row_entries(const void *packed, size_t packed_size, size_t *entries) {
     ht_nm_layout l;
     if (!entries) return HT_ERROR_NULL;
-    ht_status status = ht_nm_layout_open(packed, packed_size, &l);
+    ht_status status = ht_nm_layout_open_product(packed, packed_size, &l);
     if (!status) *entries = ht_nm_entries(&l);
     return status;
 }
@@ -94,7 +94,7 @@ ht_status ht_nm_row_entries(const void *packed, size_t packed_size, size_t *entr
 ht_status ht_nm_entry_columns(size_t o, size_t k, const void *packed, size_t packed_size, uint32_t *columns,
                               size_t columns_stride) {
     ht_nm_layout l;
-    ht_status status = ht_nm_layout_open(packed, packed_size, &l);
+    ht_status status = ht_nm_layout_open_product(packed, packed_size, &l);
     if (!status && (l.rows != o || l.columns != k)) status = HT_ERROR_BLOB_SHAPE;
     if (!status) status = ht_check_matrix(columns, o, ht_nm_entries(&l), sizeof *columns, &columns_stride);
     if (!status && k > UINT32_MAX) status = HT_ERROR_OVERFLOW;

@@ -37,6 +37,6 @@ void test_types(void);
 void test_conv(void);
 
 /// Weight gradients, dense and sampled.
-void test_gradients(void);
+void test_weight_gradients(void);
 
 #endif

@@ -356,6 +356,30 @@ static void test_dense_errors(void) {
     CHECK(untouched);
 }
 
+// Weights of as many bytes or columns that are no matrix of forward entries.
+static void test_other_weights(void) {
+    enum { t = 3, o = 4, k = 16 };
+    static const ht_conv_shape two_taps = {
+        .height = 1, .width = 2, .channels = k / 2, .outputs = o, .kernel_height = 1, .kernel_width = 2};
+    float dy[t * o] = {0}, x[t * k] = {0}, w[o * k] = {0}, gradient[o * k];
+    uint32_t columns[o * k];
+    size_t backward_size, conv_size, entries;
+    checking("gradients of other weights");
+    CHECK(ht_nm_backward_packed_size(o, k, 2, 4, HT_DTYPE_F32, NULL, NULL, &backward_size) == HT_OK);
+    CHECK(ht_nm_conv_packed_size(&two_taps, 2, 4, HT_DTYPE_F32, NULL, &conv_size) == HT_OK);
+    void *backward = ht_allocate(backward_size), *conv = ht_allocate(conv_size);
+    CHECK(ht_nm_backward_pack_f32(o, k, 2, 4, w, 0, NULL, 0, NULL, backward, backward_size, NULL) == HT_OK);
+    CHECK(ht_nm_conv_pack_f32(&two_taps, 2, 4, w, 0, NULL, 0, conv, conv_size, NULL) == HT_OK);
+    CHECK(ht_nm_row_entries(backward, backward_size, &entries) == HT_ERROR_BLOB_FOREIGN);
+    CHECK(ht_nm_row_entries(conv, conv_size, &entries) == HT_ERROR_BLOB_SHAPE);
+    CHECK(ht_nm_entry_columns(o, k, backward, backward_size, columns, 0) == HT_ERROR_BLOB_FOREIGN);
+    CHECK(ht_nm_entry_columns(o, k, conv, conv_size, columns, 0) == HT_ERROR_BLOB_SHAPE);
+    CHECK(ht_nm_sampled_gradient_f32(t, o, k, dy, 0, x, 0, backward, backward_size, gradient, 0, NULL) ==
+          HT_ERROR_BLOB_FOREIGN);
+    CHECK(ht_nm_sampled_gradient_f32(t, o, k, dy, 0, x, 0, conv, conv_size, gradient, 0, NULL) == HT_ERROR_BLOB_SHAPE);
+    ht_free(backward), ht_free(conv);
+}
+
 static ht_status sampled_with(const operands *a, const sample *s, float *gradient, ht_options options) {
     return run_sampled(a, s, gradient, 0, &options);
 }
@@ -423,12 +447,13 @@ static void test_damaged_entries(void) {
     }
 }
 
-void test_gradients(void) {
+void test_weight_gradients(void) {
     test_dense();
     test_sampled();
     test_central_differences();
     test_dense_errors();
     test_sampled_errors();
+    test_other_weights();
     test_damaged_entries();
     checking("the BLAS");
     CHECK(ht_blas_runtime() && *ht_blas_runtime());

@@ -376,7 +376,7 @@ int main(void) {
     test_way_through();
     test_types();
     test_conv();
-    test_gradients();
+    test_weight_gradients();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();
