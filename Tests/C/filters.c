@@ -243,12 +243,16 @@ static float add_places(const filters *f, const float *from, size_t pixel, size_
     return total;
 }
 
-// So many places a tap adds before it is the next one's turn.
-static size_t turn_length(const filters *f) {
-    size_t length = f->m;
-    while (length < 8) length += f->m;
-    return f->shared_taps ? length : line_length(f) + 1;
+static bool takes_turns(const filters *f) {
+    static const size_t patterns[][2] = {{1, 4}, {1, 8}, {2, 8}, {1, 16}, {2, 16}};
+    bool known = false;
+    for (size_t i = 0; i < COUNT(patterns); i++) known |= f->n == patterns[i][0] && f->m == patterns[i][1];
+    return known && !f->backward && f->shared_taps && f->shared_rows == 1 && f->w.dtype == HT_DTYPE_F32 &&
+           f->shape.kernel_width == 3 && group_channels(f) % 16 == 0;
 }
+
+// So many places a tap adds before it is the next one's turn.
+static size_t turn_length(const filters *f) { return !takes_turns(f) ? line_length(f) + 1 : f->m == 16 ? 16 : 8; }
 
 float chain(const filters *f, const float *from, size_t pixel, size_t channel) {
     float total = 0;

@@ -611,7 +611,7 @@ static void check_gradient(operation backward, const ht_conv_shape *shape, bool 
     free_setup(&there), free_setup(&back);
 }
 
-static void test_gradients(void) {
+static void test_input_gradients(void) {
     ht_conv_shape shapes[] = {square(5, 6, 9, 3, 1), dilated(grouped(square(6, 10, 14, 3, 2), 2), 1, 2),
                               padded(kernel(square(5, 5, 6, 1, 1), 2, 3, 3, 1), 0, 2, 1, 0)};
     ht_conv_shape product = sized(square(0, 21, 18, 1, 1), 1, 1, 7);
@@ -847,7 +847,7 @@ void test_conv(void) {
     test_special_inputs();
     test_special_weights();
     test_gelu();
-    test_gradients();
+    test_input_gradients();
     test_blobs_of_products();
     test_refusals(CONV, &conv);
     test_refusals(CONV_BACKWARD, &conv);
