@@ -4,6 +4,8 @@ import CHalftone
 final class StridedMemory {
     let memory: Memory
     let stride: Int
+    let rows: Int
+    let columns: Int
     private let type: ht_dtype
     private let order: ht_order
     private var size: Int { ht_dtype_size(type) }
@@ -15,7 +17,7 @@ final class StridedMemory {
     init(
         _ matrix: (rows: Int, columns: Int), type: ht_dtype, order: ht_order, gap: Int, _ values: [Float]?
     ) throws {
-        let (rows, columns) = matrix
+        (rows, columns) = matrix
         (self.type, self.order) = (type, order)
         let (lines, length) = order == HT_ORDER_ROWS ? (rows, columns) : (columns, rows)
         stride = (length + gap) * ht_dtype_size(type)
@@ -69,11 +71,33 @@ final class StridedMemory {
         }
     }
 
-    func copy(_ row: Int, _ column: Int, from other: StridedMemory) {
+    /// What is wrong with this result, or `nil`: inside, it is to have the reference's bits, any NaN for a NaN;
+    /// elsewhere, gaps included, what was there before. `before` is spent.
+    func fault(
+        reference: StridedMemory, before: StridedMemory, isInside: (_ row: Int, _ column: Int) -> Bool
+    ) -> String? {
+        for column in 0..<columns {
+            for row in 0..<rows {
+                let isInside = isInside(row, column)
+                let (found, wanted) = (bits(row, column), (isInside ? reference : before).bits(row, column))
+                if found == wanted || isInside && isNaN(row, column) && reference.isNaN(row, column) {
+                    before.copy(row, column, from: self)
+                    continue
+                }
+                let place = "y[\(row)][\(column)]"
+                return isInside
+                    ? "\(place) = \(text(row, column)), the reference kernel has \(reference.text(row, column))"
+                    : "\(place) is outside the window and was written: \(text(row, column))"
+            }
+        }
+        return before.hasSameBytes(as: self) ? nil : "a gap between the rows of y was written"
+    }
+
+    private func copy(_ row: Int, _ column: Int, from other: StridedMemory) {
         address(row, column).copyMemory(from: other.address(row, column), byteCount: size)
     }
 
-    func hasSameBytes(as other: StridedMemory) -> Bool {
+    private func hasSameBytes(as other: StridedMemory) -> Bool {
         UnsafeRawBufferPointer(start: memory.address, count: memory.bytes)
             .elementsEqual(UnsafeRawBufferPointer(start: other.memory.address, count: other.memory.bytes))
     }

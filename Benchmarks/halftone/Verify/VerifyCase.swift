@@ -81,15 +81,15 @@ struct VerifyCase: CustomStringConvertible {
 
     // MARK: parts
 
-    private static func gap(_ random: inout SplitMix) -> Int { random.chance(0.3) ? random.int(1...9) : 0 }
+    static func gap(_ random: inout SplitMix) -> Int { random.chance(0.3) ? random.int(1...9) : 0 }
 
-    private static func order(_ random: inout SplitMix) -> ht_order {
+    static func order(_ random: inout SplitMix) -> ht_order {
         random.chance(0.25) ? HT_ORDER_FEATURES : HT_ORDER_ROWS
     }
 
     private static let common = [(1, 2), (2, 4), (1, 4), (4, 8), (2, 8), (1, 8), (1, 16), (2, 16), (1, 1), (4, 4)]
 
-    private static func pattern(_ random: inout SplitMix) -> Pattern {
+    static func pattern(_ random: inout SplitMix) -> Pattern {
         if random.chance(0.7) {
             let (n, m) = common[random.int(0...common.count - 1)]
             return Pattern(n: n, m: m)
@@ -108,7 +108,7 @@ struct VerifyCase: CustomStringConvertible {
     private static let mostOperations = 3_000_000
     private static let mostOperationsOfConvolutions = 1_000_000
 
-    private static func product(_ random: inout SplitMix) -> Convolution {
+    static func product(_ random: inout SplitMix) -> Convolution {
         var sizes = (0..<3).map { _ in size(&random) }
         while sizes.reduce(1, *) > mostOperations { sizes = sizes.map { max(1, $0 * 3 / 4) } }
         return .product(o: sizes[0], k: sizes[1], t: sizes[2])

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CHalftone
 import CHalftoneBench
+import Foundation
 
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,7 +15,7 @@ struct VerifyCommand: ParsableCommand {
     )
 
     @Option(help: "Operations, separated by commas.")
-    var op = listed(verifiable.map(\.rawValue))
+    var op = listed(Operation.allCases.map(\.rawValue))
 
     @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8.")
     var dtype = "f32,bf16,u8,i8"
@@ -40,9 +41,9 @@ struct VerifyCommand: ParsableCommand {
         guard onlyCase ?? 0 >= 0 else { throw ValidationError("--case is at least 0") }
     }
 
-    private static let verifiable = Operation.allCases.filter { $0.direction != .gradient }
-
     func run() throws {
+        // Dense gradients are to come from the kernels.
+        setenv("HALFTONE_BLAS", "none", 1)
         let kernels = try Kernel.all(
             of: operations(), ProductKind.named(dtype), isas: isa.map(listItems), skipsTypes: true
         ) { $0.runs }
@@ -65,8 +66,8 @@ struct VerifyCommand: ParsableCommand {
 
     private func operations() throws -> [Operation] {
         try listItems(op).map { word in
-            guard let operation = Operation(rawValue: word), Self.verifiable.contains(operation) else {
-                throw ToolError("--op: there is \(listed(Self.verifiable.map(\.rawValue))), not '\(word)'")
+            guard let operation = Operation(rawValue: word) else {
+                throw ToolError("--op: there is \(listed(Operation.allCases.map(\.rawValue))), not '\(word)'")
             }
             return operation
         }
@@ -74,27 +75,39 @@ struct VerifyCommand: ParsableCommand {
 
     /// A case for each operation and type, and in it all their rows.
     private func verify(number: Int, _ kernels: [Kernel], _ progress: Progress) throws {
-        var last: (verifyCase: VerifyCase, outcome: VerifyOutcome)?
+        var last: (name: String, judge: any VerifyJudge)?
         for kernel in kernels {
-            let same = last.flatMap { $0.verifyCase.problem.isOf(kernel) ? $0 : nil }
-            let verifyCase = same?.verifyCase ?? VerifyCase(kernel.operation, kernel.kind, seed: seed, number: number)
             do {
-                let outcome = try same?.outcome ?? VerifyOutcome(of: verifyCase)
-                last = (verifyCase, outcome)
-                if let fault = try outcome.fault(of: kernel.row) { throw ToolError(fault) }
+                let judge = try last?.name == kernel.name ? last!.judge : judge(kernel, number: number)
+                last = (kernel.name, judge)
+                try describing(judge.description) {
+                    if let fault = try judge.fault(of: kernel.row) { throw ToolError(fault) }
+                }
             } catch let error as ToolError {
                 progress.clear()
-                printFailure(error.description, number, kernel, verifyCase)
+                printFailure(error, number, kernel)
                 throw ExitCode.failure
             }
         }
     }
 
-    private func printFailure(_ fault: String, _ number: Int, _ kernel: Kernel, _ verifyCase: VerifyCase) {
+    private func judge(_ kernel: Kernel, number: Int) throws -> any VerifyJudge {
+        if kernel.operation.direction == .gradient {
+            return try VerifyGradient(kernel.operation, seed: seed, number: number)
+        }
+        let verifyCase = VerifyCase(kernel.operation, kernel.kind, seed: seed, number: number)
+        return try describing(verifyCase.description) { try VerifyOutcome(of: verifyCase) }
+    }
+
+    /// Puts what was being done in front of an error.
+    private func describing<Result>(_ text: String, _ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let error as ToolError { throw ToolError("\(text)\n\(error)") }
+    }
+
+    private func printFailure(_ fault: ToolError, _ number: Int, _ kernel: Kernel) {
         print(
             """
             FAILED  \(kernel.name)  \(kernel.row.isa)  case \(number) of seed \(seed)
-            \(verifyCase)
             \(fault)
             to reproduce: halftone verify --seed \(seed) --case \(number) --op \(kernel.operation.rawValue) \
             --dtype \(kernel.kind) --isa \(kernel.row.isa)
@@ -102,6 +115,8 @@ struct VerifyCommand: ParsableCommand {
     }
 }
 
-extension Problem {
-    fileprivate func isOf(_ kernel: Kernel) -> Bool { operation == kernel.operation && kind == kernel.kind }
+/// A random case, and what the reference kernel and a double-precision computation make of it, to judge kernels by.
+protocol VerifyJudge: CustomStringConvertible {
+    /// What is wrong with a kernel's result, or `nil`.
+    func fault(of row: KernelRow) throws -> String?
 }

@@ -1,7 +1,7 @@
 import CHalftone
 
 /// What the reference kernel and a double-precision computation make of a case, to judge kernels by.
-struct VerifyOutcome {
+struct VerifyOutcome: VerifyJudge {
     private let verifyCase: VerifyCase
     private let packed: Memory
     private let x: StridedMemory
@@ -23,7 +23,8 @@ struct VerifyOutcome {
         try Self.run(c, packed, x, residual, reference, options)
     }
 
-    /// What is wrong with a kernel's result, or `nil`.
+    var description: String { verifyCase.description }
+
     func fault(of row: KernelRow) throws -> String? {
         let c = verifyCase
         var options = ht_options()
@@ -36,7 +37,10 @@ struct VerifyOutcome {
         (options.scratch, options.scratch_size) = (scratch?.address, scratch?.bytes ?? 0)
         let y = try Self.blank(c)
         try withExtendedLifetime(scratch) { try Self.run(c, packed, x, residual, y, options) }
-        return try bitFault(y) ?? boundFault(y)
+        let bitFault = y.fault(reference: reference, before: try Self.blank(c)) { row, column in
+            c.rows.contains(row) && c.columns.contains(column)
+        }
+        return bitFault ?? boundFault(y)
     }
 
     // MARK: calls
@@ -75,26 +79,6 @@ struct VerifyOutcome {
 
     // MARK: judgement
 
-    /// Inside the window the reference's bits, any NaN for a NaN; elsewhere, gaps included, what was there before.
-    private func bitFault(_ y: StridedMemory) throws -> String? {
-        let before = try Self.blank(verifyCase)
-        for column in 0..<verifyCase.outputSize.columns {
-            for row in 0..<verifyCase.outputSize.rows {
-                let isInside = verifyCase.rows.contains(row) && verifyCase.columns.contains(column)
-                let (found, wanted) = (y.bits(row, column), (isInside ? reference : before).bits(row, column))
-                if found == wanted || isInside && y.isNaN(row, column) && reference.isNaN(row, column) {
-                    before.copy(row, column, from: y)
-                    continue
-                }
-                return isInside
-                    ? "y[\(row)][\(column)] = \(y.text(row, column)), the reference kernel has "
-                        + reference.text(row, column)
-                    : "y[\(row)][\(column)] is outside the window and was written: \(y.text(row, column))"
-            }
-        }
-        return before.hasSameBytes(as: y) ? nil : "a gap between the rows of y was written"
-    }
-
     /// Sums of integers are exact; other results lie within the bound of halftone/nm.h where it speaks of them.
     private func boundFault(_ y: StridedMemory) -> String? {
         let c = verifyCase
@@ -129,41 +113,17 @@ struct VerifyOutcome {
     }
 }
 
-/// A sum of products in double precision, in which each product is exact.
-private struct ExactSum {
-    let terms: Int
-    private var sum = 0.0
-    private var magnitude = 0.0
-
-    init(terms: Int) {
-        self.terms = terms
-    }
-
-    mutating func add(_ product: Double) {
-        sum += product
-        magnitude += abs(product)
-    }
-
-    /// Sums of integers are those of the double, which are exact, modulo 2^32.
-    func integerFault(of found: UInt32) -> String? {
-        let wanted = UInt32(truncatingIfNeeded: Int(sum))
-        return found == wanted ? nil : "the exact sum is \(sum)"
-    }
-
+extension ExactSum {
     /// Compares with the bound of halftone/nm.h, to which the rounding of the epilogue and of subnormal numbers is added.
-    func fault(of found: Float, _ c: VerifyCase, row: Int, column: Int) -> String? {
-        let (exact, slope) = c.epilogue.exact(sum, row: row, column: column, columns: c.outputSize.columns)
-        if exact.isNaN { return found.isNaN ? nil : "the exact result is not a number" }
-        if exact.isInfinite { return Double(found) == exact ? nil : "the exact result is \(exact)" }
+    fileprivate func fault(of found: Float, _ c: VerifyCase, row: Int, column: Int) -> String? {
+        let columns = c.outputSize.columns
+        let (exact, slope) = c.epilogue.exact(value, row: row, column: column, columns: columns)
         // bfloat16 products lose sums and factors below the least normal number; the other factor is below 8.
         let smallest = Double(c.kind == .bf16 ? 16 * Float.leastNormalMagnitude : Float.leastNonzeroMagnitude)
-        let sumBound = errorBound(terms: terms, columns: terms) * magnitude + Double(terms) * smallest
         let added =
-            abs(Double(c.epilogue.bias?[column] ?? 0))
-            + abs(Double(c.epilogue.residual?[row * c.outputSize.columns + column] ?? 0))
-        let roundings = 0x1p-22 * (abs(sum) + added + abs(exact))
-        let bound = slope * (sumBound + roundings) + 4 * smallest
-        let error = abs(Double(found) - exact)
-        return error <= bound ? nil : "the exact result is \(exact): off by \(error), more than the bound \(bound)"
+            abs(Double(c.epilogue.bias?[column] ?? 0)) + abs(Double(c.epilogue.residual?[row * columns + column] ?? 0))
+        let roundings = 0x1p-22 * (abs(value) + added + abs(exact))
+        return Self.fault(
+            of: found, exact: exact, bound: slope * (bound(smallest: smallest) + roundings) + 4 * smallest)
     }
 }
