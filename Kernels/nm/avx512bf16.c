@@ -144,9 +144,9 @@ HT_INLINE __m512i load_line(const void *const *lines, size_t rows, size_t i, siz
 }
 
 // Transposes one tile of 32 lines and columns from k on: neighbouring lines become 32-bit words, words become lines of
-// the panel.
-static void pack_tile(const void *const *lines, size_t rows, size_t k, size_t columns, size_t padded, size_t samples,
-                      uint16_t *to) {
+// the panel; column i goes to line panel_lines[i], or i if that is null.
+HT_INLINE void pack_tile(const void *const *lines, size_t rows, size_t k, size_t columns, size_t padded, size_t samples,
+                         const uint32_t *panel_lines, uint16_t *to) {
     const __mmask32 in = columns < 32 ? (1u << columns) - 1 : ~0u;
     for (int half = 0; half < 2; half++) {  // columns 0-3 or 4-7 of each 8
         __m512 words[16];
@@ -160,7 +160,7 @@ static void pack_tile(const void *const *lines, size_t rows, size_t k, size_t co
         HT_UNROLL
         for (size_t i = 0; i < 16; i++) {
             size_t column = i / 4 * 8 + (size_t)half * 4 + i % 4;
-            if (column < padded) _mm512_store_ps(to + column * samples, words[i]);
+            if (column < padded) _mm512_store_ps(to + (panel_lines ? panel_lines[column] : column) * samples, words[i]);
         }
     }
 }
@@ -169,20 +169,30 @@ static void pack_lines(const void *const *lines, size_t rows, size_t columns, si
                        void *panel) {
     for (size_t t = 0; t < samples; t += line_samples)
         for (size_t k = 0; k < padded; k += 32)
-            pack_tile(lines + t, t < rows ? rows - t : 0, k, k < columns ? columns - k : 0, padded - k, samples,
+            pack_tile(lines + t, t < rows ? rows - t : 0, k, k < columns ? columns - k : 0, padded - k, samples, NULL,
                       (uint16_t *)panel + k * samples + t);
 }
 
-static void pack_features(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t samples,
-                          uint16_t *panel) {
-    const __m512i order = _mm512_set_epi16(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8, 23, 22, 21, 20,
-                                           7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
+static void scatter_lines(const void *const *lines, size_t rows, size_t columns, const uint32_t *panel_lines,
+                          size_t samples, void *panel) {
+    for (size_t t = 0; t < samples; t += line_samples)
+        for (size_t k = 0; k < columns; k += 32)
+            pack_tile(lines + t, t < rows ? rows - t : 0, k, columns - k, columns - k, samples, panel_lines + k,
+                      (uint16_t *)panel + t);
+}
+
+// `order` are the numbers of the columns of X, null: one behind the other from 0 on.
+static void pack_features(const char *x, size_t x_stride, const uint32_t *order, size_t rows, size_t columns,
+                          size_t padded, size_t samples, uint16_t *panel) {
+    const __m512i alternating = _mm512_set_epi16(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8, 23, 22,
+                                                 21, 20, 7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
     for (size_t t = 0; t < samples; t += line_samples) {
         size_t there = t < rows ? rows - t : 0;
         const __mmask32 in = there < 32 ? (1u << there) - 1 : ~0u;
         for (size_t k = 0; k < padded; k++) {
-            __m512i line = _mm512_maskz_loadu_epi16(k < columns ? in : 0, x + k * x_stride + t * 2);
-            _mm512_store_si512(panel + k * samples + t, _mm512_permutexvar_epi16(order, line));
+            size_t column = order && k < columns ? order[k] : k;
+            __m512i line = _mm512_maskz_loadu_epi16(k < columns ? in : 0, x + column * x_stride + t * 2);
+            _mm512_store_si512(panel + k * samples + t, _mm512_permutexvar_epi16(alternating, line));
         }
     }
 }
@@ -288,15 +298,21 @@ static uint16_t *packed_x(const job *j, const panel *p, size_t column) {
 
 static void pack_x(const job *j, const panel *p) {
     const ht_nm_task *task = j->task;
+    const uint32_t *permutation = task->permutation;
     const size_t t = j->t + p->row;
+    if (permutation && task->x_order == HT_ORDER_ROWS) {
+        ht_nm_pack_permuted(task, t, p->rows, scatter_lines, p->samples, packed_x(j, p, 0));
+        return;
+    }
     for (size_t b = 0; b < j->l->blocks; b++) {
         uint16_t *to = packed_x(j, p, block_start(j->l, b));
-        const char *from = (const char *)task->x + b * j->l->block_columns * task->x_stride + t * sizeof(uint16_t);
+        const size_t begin = b * j->l->block_columns;
+        const char *from = (const char *)task->x + (permutation ? 0 : begin) * task->x_stride + t * sizeof(uint16_t);
         if (task->x_order == HT_ORDER_ROWS)
             ht_nm_pack_block(task, t, p->rows, b, pack_lines, p->samples, to);
         else
-            pack_features(from, task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
-                          p->samples, to);
+            pack_features(from, task->x_stride, permutation ? permutation + begin : NULL, p->rows,
+                          ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b), p->samples, to);
     }
 }
 
@@ -433,6 +449,12 @@ static void copy_line(const void *const *lines, size_t rows, size_t columns, siz
 static void copy_block(const ht_nm_task *task, size_t t, size_t b, uint16_t *to) {
     const ht_nm_layout *l = task->layout;
     const size_t begin = b * l->block_columns, end = begin + ht_nm_block_width(l, b);
+    if (task->permutation && task->x_order == HT_ORDER_ROWS) {
+        const uint16_t *line = ht_nm_x_line(task, t);
+        for (size_t column = begin; column < end; column++)
+            to[column - begin] = line ? line[task->permutation[column]] : 0;
+        return;
+    }
     if (task->x_order == HT_ORDER_ROWS) {
         ht_nm_pack_block(task, t, 1, b, copy_line, 1, to);
         return;

@@ -85,12 +85,34 @@ void ht_nm_x_lines(const ht_nm_task *task, size_t t, size_t rows, const ht_nm_se
 }
 
 const void *ht_nm_x_element(const ht_nm_task *task, size_t t, size_t column) {
+    if (task->permutation) column = task->permutation[column];
     if (task->x_order == HT_ORDER_FEATURES)
         return (const char *)task->x + column * task->x_stride + t * ht_dtype_size(task->x_dtype);
     const ht_nm_segment at = ht_nm_segment_at(task->layout, column, task->layout->columns);
     const void *line = NULL;
     if (at.present) ht_nm_x_lines(task, t, 1, &at, NULL, &line);
     return line;
+}
+
+const void *ht_nm_x_line(const ht_nm_task *task, size_t t) {
+    const ht_nm_segment whole = ht_nm_segment_at(task->layout, 0, task->layout->columns);
+    const void *line;
+    ht_nm_x_lines(task, t, 1, &whole, NULL, &line);
+    return line;
+}
+
+void ht_nm_pack_permuted(const ht_nm_task *task, size_t t, size_t rows, ht_nm_scatter_lines *scatter, size_t width,
+                         void *panel) {
+    const ht_nm_layout *l = task->layout;
+    const size_t line_bytes = width * ht_dtype_size(task->x_dtype);
+    const ht_nm_segment whole = ht_nm_segment_at(l, 0, l->columns);
+    const void *lines[HT_NM_WIDEST_PANEL];
+    ht_nm_x_lines(task, t, rows, &whole, NULL, lines);
+    scatter(lines, rows, l->columns, task->panel_lines, width, panel);
+    for (size_t b = 0; b < l->blocks; b++) {
+        size_t columns = ht_nm_block_width(l, b), behind = b * ht_nm_panel_columns(l, 0) + columns;
+        memset((char *)panel + behind * line_bytes, 0, (ht_nm_panel_columns(l, b) - columns) * line_bytes);
+    }
 }
 
 void ht_nm_pack_block(const ht_nm_task *task, size_t t, size_t rows, size_t b, ht_nm_pack_lines *pack, size_t width,

@@ -35,6 +35,8 @@ typedef struct ht_nm_task {
     ht_dtype x_dtype;
     ht_order x_order;
     const ht_nm_image *image;   // null, or: X is this image, in rows, and t counts the pixels of Y
+    const uint32_t *permutation;  // null, or: place j of the only tap is column permutation[j] of X,
+    const uint32_t *panel_lines;  // and column c of X stands at line panel_lines[c] of a panel of all blocks
     void *y;
     size_t y_stride;            // bytes
     ht_dtype y_dtype;
@@ -57,6 +59,18 @@ typedef void ht_nm_pack_lines(const void *const *lines, size_t rows, size_t colu
 /// Packs block b of up to HT_NM_WIDEST_PANEL samples of X, X in rows, into a panel of elements as wide as those of X.
 void ht_nm_pack_block(const ht_nm_task *task, size_t t, size_t rows, size_t b, ht_nm_pack_lines *pack, size_t width,
                       void *panel);
+
+/// Copies `columns` values of each of `rows` lines into panel[panel_lines[column]][width].
+typedef void ht_nm_scatter_lines(const void *const *lines, size_t rows, size_t columns, const uint32_t *panel_lines,
+                                 size_t width, void *panel);
+
+/// Packs all blocks of up to HT_NM_WIDEST_PANEL samples of a permuted X in rows, element by element as wide as those of
+/// X: the columns are read as they lie, and only where a line of the panel goes is permuted.
+void ht_nm_pack_permuted(const ht_nm_task *task, size_t t, size_t rows, ht_nm_scatter_lines *scatter, size_t width,
+                         void *panel);
+
+/// Where all columns of a sample of X in rows begin whose weights have one tap; null for a pixel that there is not.
+const void *ht_nm_x_line(const ht_nm_task *task, size_t t);
 
 /// One value of X; null in the padding of a tap and outside the image.
 const void *ht_nm_x_element(const ht_nm_task *task, size_t t, size_t column);

@@ -125,15 +125,6 @@ static inline size_t ht_nm_group_columns(const ht_nm_layout *l, size_t column) {
     return ht_nm_segment_at(l, column, ht_min(l->columns, column + l->m)).present;
 }
 
-/// The column of W in X, or the row of W where it is packed backward, that stands at a place of each tap. Damaged blobs
-/// have one too.
-static inline size_t ht_nm_place_column(const ht_nm_layout *l, const void *packed, size_t place) {
-    uint32_t column;
-    if (!l->permutation) return place;
-    memcpy(&column, (const char *)packed + l->permutation + place * sizeof column, sizeof column);
-    return column < l->of.tap_columns ? column : 0;
-}
-
 /// Columns of the matrix in block b.
 static inline size_t ht_nm_block_width(const ht_nm_layout *l, size_t b) {
     return ht_min(l->block_columns, l->columns - b * l->block_columns);
@@ -165,6 +156,11 @@ static inline size_t ht_nm_panel_columns(const ht_nm_layout *l, size_t b) {
     size_t reach = l->window_slots ? ht_ceil_div(ht_nm_block_slots(l, b), l->window_slots) * l->window
                                    : ht_nm_block_width(l, b) + 1;
     return ht_round_up(reach, 16);
+}
+
+/// The line of a panel of all blocks at which a column stands.
+static inline size_t ht_nm_panel_line(const ht_nm_layout *l, size_t column) {
+    return column / l->block_columns * ht_nm_panel_columns(l, 0) + column % l->block_columns;
 }
 
 /// The weights of a bundle in block b. A 32-bit word holds consecutive slots of one row; words lie [word][row].

@@ -111,8 +111,9 @@ HT_INLINE uint16x8_t load_line(const void *const *lines, size_t rows, size_t i, 
     return from ? load_some(from + k, count) : vdupq_n_u16(0);
 }
 
-static void pack_bf16_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
-                            void *panel) {
+// Column k goes to line panel_lines[k], or k if that is null.
+HT_INLINE void pack_lines_to(const void *const *lines, size_t rows, size_t columns, size_t padded,
+                             const uint32_t *panel_lines, size_t width, uint16_t *panel) {
     for (size_t t = 0; t < width; t += 8)
         for (size_t k = 0; k < padded; k += 8) {
             uint16x8_t tile[8];
@@ -122,17 +123,29 @@ static void pack_bf16_lines(const void *const *lines, size_t rows, size_t column
             transpose(tile);
             HT_UNROLL
             for (size_t i = 0; i < 8; i++)
-                if (k + i < padded) vst1q_u16((uint16_t *)panel + (k + i) * width + t, tile[i]);
+                if (k + i < padded) vst1q_u16(panel + (panel_lines ? panel_lines[k + i] : k + i) * width + t, tile[i]);
         }
 }
 
-// The same of columns of X.
-static void pack_columns(const char *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                         uint16_t *panel) {
+static void pack_bf16_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
+                            void *panel) {
+    pack_lines_to(lines, rows, columns, padded, NULL, width, panel);
+}
+
+static void scatter_bf16_lines(const void *const *lines, size_t rows, size_t columns, const uint32_t *panel_lines,
+                               size_t width, void *panel) {
+    pack_lines_to(lines, rows, columns, columns, panel_lines, width, panel);
+}
+
+// The same of columns of X; `order` are their numbers, null: one behind the other from 0 on.
+static void pack_columns(const char *x, size_t x_stride, const uint32_t *order, size_t rows, size_t columns,
+                         size_t padded, size_t width, uint16_t *panel) {
     for (size_t k = 0; k < padded; k++)
         for (size_t t = 0; t < width; t += 8) {
             bool there = k < columns && t < rows;
-            uint16x8_t samples = there ? load_some((const uint16_t *)(x + k * x_stride) + t, rows - t) : vdupq_n_u16(0);
+            size_t column = order && there ? order[k] : k;
+            uint16x8_t samples =
+                there ? load_some((const uint16_t *)(x + column * x_stride) + t, rows - t) : vdupq_n_u16(0);
             vst1q_u16(panel + k * width + t, alternate(samples));
         }
 }
@@ -164,14 +177,20 @@ static size_t block_start(const ht_nm_layout *l, size_t b) { return b ? b * ht_n
 
 static void pack_panel(const job *j, const panel *p) {
     const ht_nm_task *task = j->task;
+    const uint32_t *permutation = task->permutation;
+    if (permutation && task->x_order == HT_ORDER_ROWS) {
+        ht_nm_pack_permuted(task, p->t, p->rows, scatter_bf16_lines, p->width, j->x + p->row * j->columns);
+        return;
+    }
     for (size_t b = 0; b < j->l->blocks; b++) {
         uint16_t *to = j->x + p->row * j->columns + block_start(j->l, b) * p->width;
-        const char *from = (const char *)task->x + b * j->l->block_columns * task->x_stride + p->t * sizeof(uint16_t);
+        const size_t begin = b * j->l->block_columns;
+        const char *from = (const char *)task->x + (permutation ? 0 : begin) * task->x_stride + p->t * sizeof(uint16_t);
         if (task->x_order == HT_ORDER_ROWS)
             ht_nm_pack_block(task, p->t, p->rows, b, pack_bf16_lines, p->width, to);
         else
-            pack_columns(from, task->x_stride, p->rows, ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b),
-                         p->width, to);
+            pack_columns(from, task->x_stride, permutation ? permutation + begin : NULL, p->rows,
+                         ht_nm_block_width(j->l, b), ht_nm_panel_columns(j->l, b), p->width, to);
     }
 }
 

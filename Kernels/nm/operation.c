@@ -199,16 +199,18 @@ void ht_nm_choose_pieces(size_t rows, size_t columns, int threads, size_t *row_p
 
 // MARK: scratch
 
-// What a call needs beside the kernels' scratch: a copy of the group's X in rows of its own, when X is permuted or an
-// image whose channels are planes.
+// Kernels take a permuted X as it lies. But an image whose channels are planes, and one that is permuted and read once
+// for each of several taps, are copied to rows of places first.
 static bool needs_copy(const ht_nm_layout *l, bool is_image, ht_order x_order) {
-    return l->permutation || (is_image && x_order == HT_ORDER_FEATURES);
+    return is_image && (x_order == HT_ORDER_FEATURES || (l->permutation && l->of.taps > 1));
 }
 
+// What a call needs beside the kernels' scratch lies in front of that of the pieces.
 typedef struct scratch {
-    size_t each;   // of a piece
-    size_t copy;   // of X, in front of the pieces
-    size_t bytes;  // of all
+    size_t each;         // of a piece
+    size_t panel_lines;  // of columns of a permuted X
+    size_t copy;         // of X
+    size_t bytes;        // of all
 } scratch;
 
 static ht_status plan_scratch(const product *p, const ht_nm_operation *op, const ht_nm_layout *l, size_t t,
@@ -222,7 +224,10 @@ static ht_status plan_scratch(const product *p, const ht_nm_operation *op, const
             return HT_ERROR_OVERFLOW;
         s->copy = ht_round_up(s->copy, HT_ALIGNMENT);
     }
-    return ht_mul(s->each, pieces, &s->bytes) && ht_add(s->bytes, s->copy, &s->bytes) ? HT_OK : HT_ERROR_OVERFLOW;
+    if (l->permutation) s->panel_lines = ht_round_up(l->of.tap_columns * sizeof(uint32_t), HT_ALIGNMENT);
+    bool fits = ht_mul(s->each, pieces, &s->bytes) && ht_add(s->bytes, s->panel_lines, &s->bytes) &&
+                ht_add(s->bytes, s->copy, &s->bytes);
+    return fits ? HT_OK : HT_ERROR_OVERFLOW;
 }
 
 ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
@@ -252,6 +257,10 @@ typedef struct copy_job {
     char *to;
 } copy_job;
 
+static size_t column_at(const ht_nm_task *task, size_t place) {
+    return task->permutation ? task->permutation[place] : place;
+}
+
 static void copy_sample(void *context, size_t sample) {
     const copy_job *job = context;
     const ht_nm_task *task = job->task;
@@ -260,8 +269,7 @@ static void copy_sample(void *context, size_t sample) {
     const char *from = (const char *)task->x + sample * (by_rows ? task->x_stride : size);
     char *to = job->to + sample * count * size;
     for (size_t place = 0; place < count; place++, to += size)
-        memcpy(to, from + ht_nm_place_column(task->layout, task->packed, place) * (by_rows ? size : task->x_stride),
-               size);
+        memcpy(to, from + column_at(task, place) * (by_rows ? size : task->x_stride), size);
 }
 
 static void copy_x(ht_nm_task *task, size_t samples, char *to, int threads) {
@@ -270,6 +278,22 @@ static void copy_x(ht_nm_task *task, size_t samples, char *to, int threads) {
     task->x = to;
     task->x_stride = task->layout->of.tap_columns * ht_dtype_size(task->x_dtype);
     task->x_order = HT_ORDER_ROWS;
+    task->permutation = NULL;
+}
+
+// Takes the blob's permutation, if it is one, and finds the lines of the panel for it. Errors: BLOB_CORRUPT.
+static ht_status take_permutation(ht_nm_task *task, uint32_t *panel_lines) {
+    const ht_nm_layout *l = task->layout;
+    const uint32_t none = UINT32_MAX;
+    task->permutation = (const uint32_t *)((const char *)task->packed + l->permutation);
+    task->panel_lines = panel_lines;
+    for (size_t column = 0; column < l->of.tap_columns; column++) panel_lines[column] = none;
+    for (size_t place = 0; place < l->of.tap_columns; place++) {
+        uint32_t column = task->permutation[place];
+        if (column >= l->of.tap_columns || panel_lines[column] != none) return HT_ERROR_BLOB_CORRUPT;
+        panel_lines[column] = (uint32_t)ht_nm_panel_line(l, place);
+    }
+    return HT_OK;
 }
 
 // A single sample without gaps lies the same way in both orders, and kernels have less to do with rows.
@@ -309,8 +333,8 @@ static ht_quantization quantization_of_group(const ht_quantization *whole, size_
     return q;
 }
 
-static void run_group(const ht_nm_operation *op, split *s, const ht_nm_task *whole, size_t group, const scratch *size,
-                      char *memory, int threads) {
+static ht_status run_group(const ht_nm_operation *op, split *s, const ht_nm_task *whole, size_t group,
+                           const scratch *size, char *memory, int threads) {
     s->whole = task_of_group(whole, group);
     ht_nm_task *task = &s->whole;
     ht_quantization quantization;
@@ -318,11 +342,17 @@ static void run_group(const ht_nm_operation *op, split *s, const ht_nm_task *who
         quantization = quantization_of_group(task->epilogue.quantization, group * task->layout->rows);
         task->epilogue.quantization = &quantization;
     }
+    if (size->panel_lines) {
+        ht_status status = take_permutation(task, (uint32_t *)memory);
+        if (status) return status;
+    }
+    memory += size->panel_lines;
     if (needs_copy(task->layout, op->image, task->x_order)) copy_x(task, op->x_samples, memory, threads);
     task->image = op->image;
     prefer_rows(task);
     task->scratch = memory + size->copy;
     ht_parallel(run_piece, s, s->row_pieces * s->column_pieces, threads);
+    return HT_OK;
 }
 
 static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_task *task, const ht_entry *entry,
@@ -341,10 +371,10 @@ static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_ta
     if (memory && options->scratch_size < size.bytes) return HT_ERROR_BUFFER_SIZE;
     void *own = memory ? NULL : ht_allocate(size.bytes);
     if (!memory && !own) return HT_ERROR_MEMORY;
-    for (size_t group = 0; group < op->groups; group++)
-        run_group(op, &s, task, group, &size, memory ? memory : own, threads);
+    for (size_t group = 0; group < op->groups && !status; group++)
+        status = run_group(op, &s, task, group, &size, memory ? memory : own, threads);
     ht_free(own);
-    return HT_OK;
+    return status;
 }
 
 // Columns of Y are counted in its only group.

@@ -117,6 +117,13 @@ static void widen(const uint16_t *from, size_t count, float *to) {
 
 // One row of X with the columns as the weights count them.
 static void widen_row(const job *j, size_t t, float *to) {
+    const uint32_t *permutation = j->task->permutation;
+    if (permutation) {
+        const uint16_t *line = ht_nm_x_line(j->task, t);
+        for (size_t place = 0; place < j->l->columns; place++)
+            to[place] = line ? ht_bf16_to_f32(line[permutation[place]]) : 0;
+        return;
+    }
     for (size_t column = 0; column < j->l->columns;) {
         const ht_nm_segment at = segment_at(j, column, j->l->columns);
         const void *line;
@@ -138,9 +145,9 @@ static void widen_x(job *j) {
         if (rows_first)
             widen_row(j, j->t + line, j->wide_x + line * length);
         else
-            widen((const uint16_t *)((const char *)task->x + line * task->x_stride) + j->t, length,
-                  j->wide_x + line * length);
+            widen(ht_nm_x_element(task, j->t, line), length, j->wide_x + line * length);
     j->source.image = NULL;
+    j->source.permutation = NULL;
     j->source.x = j->wide_x;
     j->source.x_dtype = HT_DTYPE_F32;
     j->source.x_stride = length * sizeof(float);
@@ -226,9 +233,14 @@ static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
     return narrowest;
 }
 
-// In one pass all blocks take the place of the first.
+// Rows of a permuted X are packed all blocks at once.
+static bool scatters(const job *j) { return j->source.permutation && by_rows(j); }
+
+static bool packs_late(const job *j) { return choose_blocking(j->l).one_pass && !scatters(j); }
+
+// Panels that are packed late take the place of the first.
 static float *panel_at(const job *j, const panel *p, size_t b) {
-    if (choose_blocking(j->l).one_pass) return j->x;
+    if (packs_late(j)) return j->x;
     return j->x + p->row * padded_columns(j) + block_start(j, b) * p->shape->width;
 }
 
@@ -236,14 +248,22 @@ static const float *features_at(const job *j, size_t t, size_t column) {
     return (const float *)((const char *)j->source.x + column * j->source.x_stride) + (t - j->source_t);
 }
 
+// Columns of the block from c on, counted from its first, and zeros behind its last.
+static void pack_feature_columns(const job *j, const panel *p, size_t b, size_t c, size_t end, float *to) {
+    const uint32_t *permutation = j->source.permutation;
+    const size_t columns = ht_nm_block_width(j->l, b), from = ht_min(c, columns),
+                 begin = b * j->l->block_columns + from;
+    j->vectors->pack_features(features_at(j, j->t + p->row, permutation ? 0 : begin), j->source.x_stride,
+                              permutation ? permutation + begin : NULL, p->rows, columns - from, end - c,
+                              p->shape->width, to);
+}
+
 // Packs columns of the block, counted from its first, and zeros behind its last.
 static void pack_columns(const job *j, const panel *p, size_t b, size_t c, size_t end) {
     const size_t width = p->shape->width, begin = b * j->l->block_columns, columns = ht_nm_block_width(j->l, b);
     float *to = panel_at(j, p, b) + c * width;
     if (!by_rows(j)) {
-        size_t from = ht_min(c, columns);
-        const float *x = features_at(j, j->t + p->row, begin + from);
-        j->vectors->pack_features(x, j->source.x_stride, p->rows, columns - from, end - c, width, to);
+        pack_feature_columns(j, p, b, c, end, to);
         return;
     }
     const void *lines[widest_panel];
@@ -261,10 +281,17 @@ static void pack_columns(const job *j, const panel *p, size_t b, size_t c, size_
     }
 }
 
+static void pack_panel(const job *j, const panel *p) {
+    if (scatters(j))
+        ht_nm_pack_permuted(&j->source, j->t + p->row - j->source_t, p->rows, j->vectors->scatter_lines,
+                            p->shape->width, panel_at(j, p, 0));
+    else
+        for (size_t b = 0; b < j->l->blocks; b++) pack_columns(j, p, b, 0, ht_nm_panel_columns(j->l, b));
+}
+
 // Of a feature-major X all panels get a few columns at a time, so that what lies side by side is read at once.
 static void pack_panels(const job *j, const panel *panels, size_t count) {
-    for (size_t i = 0; by_rows(j) && i < count; i++)
-        for (size_t b = 0; b < j->l->blocks; b++) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
+    for (size_t i = 0; by_rows(j) && i < count; i++) pack_panel(j, &panels[i]);
     for (size_t b = 0; !by_rows(j) && b < j->l->blocks; b++)
         for (size_t c = 0; c < ht_nm_panel_columns(j->l, b); c += 16)
             for (size_t i = 0; i < count; i++) pack_columns(j, &panels[i], b, c, c + 16);
@@ -315,13 +342,13 @@ static void run_panels(job *j) {
         panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
     }
     const blocking blocks = choose_blocking(j->l);
-    if (!blocks.one_pass) pack_panels(j, panels, count);
+    if (!packs_late(j)) pack_panels(j, panels, count);
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += blocks.outputs) {
         size_t end = ht_min(j->task->o_end, o + blocks.outputs);
         for (size_t b = 0; b < j->l->blocks; b++) {
             const weights w = weights_of(j, b, o, end);
             for (size_t i = 0; i < count; i++) {
-                if (blocks.one_pass) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
+                if (packs_late(j)) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
                 if (b + 1 < j->l->blocks)
                     add_block(j, &panels[i], b, &w, o, end);
                 else
@@ -348,6 +375,12 @@ static void copy_run(const float *from, size_t count, size_t place, size_t dista
 // Copies the columns of a block of a row of X.
 static void copy_row(const job *j, size_t t, size_t b, size_t distance, float *to) {
     const size_t begin = b * j->l->block_columns, end = begin + ht_nm_block_width(j->l, b);
+    if (j->source.permutation) {
+        const float *line = ht_nm_x_line(&j->source, t - j->source_t);
+        for (size_t c = 0; line && c < end - begin; c++)
+            to[c / 16 * distance + c % 16] = line[j->source.permutation[begin + c]];
+        return;
+    }
     for (size_t column = begin; column < end;) {
         const ht_nm_segment at = segment_at(j, column, end);
         const void *line;
@@ -360,7 +393,7 @@ static void copy_row(const job *j, size_t t, size_t b, size_t distance, float *t
 static void copy_features(const job *j, size_t t, size_t b, size_t distance, float *to) {
     const size_t begin = b * j->l->block_columns;
     for (size_t c = 0; c < ht_nm_block_width(j->l, b); c++)
-        to[c / 16 * distance + c % 16] = *features_at(j, t, begin + c);
+        to[c / 16 * distance + c % 16] = *(const float *)ht_nm_x_element(&j->source, t - j->source_t, begin + c);
 }
 
 // Copies rows of X to [column / 16][row][16], so that a kernel finds all of a window at fixed distances. Each block's

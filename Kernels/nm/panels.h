@@ -71,9 +71,11 @@ typedef struct ht_nm_vectors {
     /// Copies `columns` values of each of `rows` lines into panel[padded][width], zero where there is no line or value.
     void (*pack_lines)(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
                        float *panel);
-    /// The same of `rows` values of each of `columns` columns of X.
-    void (*pack_features)(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                          float *panel);
+    ht_nm_scatter_lines *scatter_lines;
+    /// As pack_lines, of `rows` values of each of `columns` columns of X; `order` are their numbers, null: one behind
+    /// the other from 0 on.
+    void (*pack_features)(const float *x, size_t x_stride, const uint32_t *order, size_t rows, size_t columns,
+                          size_t padded, size_t width, float *panel);
     /// y[row][o] = epilogue(sums[o][row]) for `rows` rows and up to 16 columns.
     void (*store[2])(const float *sums, size_t width, size_t rows, size_t columns, const ht_nm_target *target);
     /// y[row] = epilogue(sums[row][16]) for `rows` rows and up to 16 columns of a row-major Y.

@@ -29,16 +29,33 @@ static void pack_lines(const void *const *lines, size_t rows, size_t columns, si
         }
 }
 
+static void scatter_lines(const void *const *lines, size_t rows, size_t columns, const uint32_t *panel_lines,
+                          size_t width, void *panel) {
+    for (size_t t = 0; t < width; t += HT_VEC_LANES)
+        for (size_t k = 0; k < columns; k += HT_VEC_LANES) {
+            ht_vec tile[HT_VEC_LANES];
+            load_lines(tile, lines + t, t < rows ? rows - t : 0, k, ht_first_lanes(columns - k));
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++)
+                if (k + i < columns) ht_vstore((float *)panel + panel_lines[k + i] * width + t, tile[i]);
+        }
+}
+
+HT_INLINE const float *feature_at(const float *x, size_t x_stride, const uint32_t *order, size_t k) {
+    return (const float *)((const char *)x + (order ? order[k] : k) * x_stride);
+}
+
 // Lines are far apart, and no core fetches the next ones by itself.
-static void pack_features(const float *x, size_t x_stride, size_t rows, size_t columns, size_t padded, size_t width,
-                          float *panel) {
+static void pack_features(const float *x, size_t x_stride, const uint32_t *order, size_t rows, size_t columns,
+                          size_t padded, size_t width, float *panel) {
     enum { ahead = 16 };
     for (size_t t = 0; t < width; t += HT_VEC_LANES) {
         const ht_lanes in = ht_first_lanes(t < rows ? rows - t : 0);
         for (size_t k = 0; k < padded; k++) {
-            const float *from = (const float *)((const char *)x + k * x_stride) + t;
-            ht_vstore(panel + k * width + t, k < columns ? ht_load_f32(from, in) : ht_vsplat(0));
-            __builtin_prefetch((const char *)from + ahead * x_stride, 0, 2);
+            const bool there = k < columns;
+            ht_vstore(panel + k * width + t,
+                      there ? ht_load_f32(feature_at(x, x_stride, order, k) + t, in) : ht_vsplat(0));
+            if (!order || k + ahead < columns) __builtin_prefetch(feature_at(x, x_stride, order, k + ahead) + t, 0, 2);
         }
     }
 }
@@ -167,7 +184,8 @@ static void store_features(const float *sums, size_t width, size_t rows, size_t 
 }
 
 // The members of ht_nm_vectors that are made here.
-#define TILE_FUNCTIONS \
-    .pack_lines = pack_lines, .pack_features = pack_features, .store = {store, store_features}, .store_rows = store_rows
+#define TILE_FUNCTIONS                                                                        \
+    .pack_lines = pack_lines, .scatter_lines = scatter_lines, .pack_features = pack_features, \
+    .store = {store, store_features}, .store_rows = store_rows
 
 #endif

@@ -39,4 +39,7 @@ void test_conv(void);
 /// Weight gradients, dense and sampled.
 void test_weight_gradients(void);
 
+/// Backward products.
+void test_backward(void);
+
 #endif

@@ -377,6 +377,7 @@ int main(void) {
     test_types();
     test_conv();
     test_weight_gradients();
+    test_backward();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();
