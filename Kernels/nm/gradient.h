@@ -79,14 +79,19 @@ ht_nm_gradient_kernel ht_nm_sampled_gradient_f32_ref, ht_nm_sampled_gradient_f32
 ht_nm_gradient_kernel ht_nm_sampled_gradient_f32_avx512, ht_nm_sampled_gradient_f32_neon;
 
 /// Rows of W and entries of each of them that are summed at a time.
-enum { HT_NM_SUMS_ROWS = 512, HT_NM_SUMS_STRIPS = HT_NM_SUMS_ROWS / HT_NM_STRIP, HT_NM_SUMS_ENTRIES = 128 };
+enum {
+    HT_NM_SUMS_ROWS = 1024,
+    HT_NM_SUMS_STRIPS = HT_NM_SUMS_ROWS / HT_NM_STRIP,
+    HT_NM_SUMS_ENTRIES = 128,
+    HT_NM_SUMS_TILES = 16
+};
 
 /// The scratch of one thread. For each entry at hand there is a sum for each level of additions, the last of which is
 /// the result, and those of a pair of chains.
 typedef struct ht_nm_gradient_scratch {
     float x[HT_NM_TILE_FLOATS + HT_NM_TILE_MARGIN];
     float dy[HT_NM_SUMS_STRIPS][HT_NM_TILE_FLOATS / 64 + 1][HT_NM_STRIP];  // a line more: strips fall into other sets
-    uint32_t picks[HT_NM_TILE_ENTRIES][HT_NM_STRIP];
+    uint8_t picks[HT_NM_SUMS_STRIPS][HT_NM_SUMS_ENTRIES][HT_NM_STRIP];
     float passing[3][HT_NM_TILE_ENTRIES][HT_NM_STRIP];
     float levels[4][HT_NM_SUMS_STRIPS][HT_NM_SUMS_ENTRIES + 1][HT_NM_STRIP];
     float chains[2][HT_NM_SUMS_STRIPS][HT_NM_SUMS_ENTRIES + 1][HT_NM_STRIP];

@@ -16,7 +16,9 @@ enum { BATCH = 4, LEAST_REACH = 8 };
 
 typedef __m256i ht_picks;
 
-HT_INLINE ht_picks ht_load_picks(const uint32_t *from) { return _mm256_load_si256((const __m256i *)from); }
+HT_INLINE ht_picks ht_load_picks(const uint8_t *from) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from));
+}
 
 // The upper half of v's lanes whose bit is set in the picks, the lower one's of the others.
 #define ht_half(low, high, picks, bit) \
@@ -43,7 +45,9 @@ HT_INLINE ht_vec ht_take(const float *x, ht_picks picks, const size_t reach) {
 
 #include "gradient_vectors.h"
 
-const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_avx2(void) { return &gradient_calls; }
+static const ht_nm_gradient_calls calls = {sum, transpose};
+
+const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_avx2(void) { return &calls; }
 
 #if defined(__clang__)
 #pragma clang attribute pop

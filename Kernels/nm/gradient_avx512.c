@@ -17,7 +17,9 @@ enum { BATCH = 8, LEAST_REACH = 16 };
 
 typedef __m512i ht_picks;
 
-HT_INLINE ht_picks ht_load_picks(const uint32_t *from) { return _mm512_load_si512(from); }
+HT_INLINE ht_picks ht_load_picks(const uint8_t *from) {
+    return _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)from));
+}
 
 HT_INLINE ht_vec ht_take(const float *x, ht_picks picks, const size_t reach) {
     if (reach == 16) return _mm512_permutexvar_ps(picks, _mm512_loadu_ps(x));
@@ -29,7 +31,15 @@ HT_INLINE ht_vec ht_take(const float *x, ht_picks picks, const size_t reach) {
 
 #include "gradient_vectors.h"
 
-const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_avx512(void) { return &gradient_calls; }
+// The fence orders vectors stored past the caches before what the caller does next.
+static void sum_and_fence(const ht_nm_gradient_task *task) {
+    sum(task);
+    _mm_sfence();
+}
+
+static const ht_nm_gradient_calls calls = {sum_and_fence, transpose};
+
+const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_avx512(void) { return &calls; }
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -8,8 +8,11 @@ enum { BATCH = 4, LEAST_REACH = 4 };
 // The numbers of the four bytes that each lane's float has.
 typedef uint8x16_t ht_picks;
 
-HT_INLINE ht_picks ht_load_picks(const uint32_t *from) {
-    return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(from), 0x04040404));
+HT_INLINE ht_picks ht_load_picks(const uint8_t *from) {
+    uint32_t bytes;
+    __builtin_memcpy(&bytes, from, sizeof bytes);
+    uint32x4_t picks = vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(bytes))));
+    return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), picks, 0x04040404));
 }
 
 HT_INLINE uint8x16x4_t ht_window(const float *x) {
@@ -33,5 +36,7 @@ HT_INLINE ht_vec ht_take(const float *x, ht_picks picks, const size_t reach) {
 
 #include "gradient_vectors.h"
 
-const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_neon(void) { return &gradient_calls; }
+static const ht_nm_gradient_calls calls = {sum, transpose};
+
+const ht_nm_gradient_calls *ht_nm_sampled_gradient_f32_neon(void) { return &calls; }
 #endif

@@ -18,7 +18,7 @@ typedef struct batch {
     size_t width;
     const ht_nm_part *part;
     const size_t *base;
-    const uint32_t *picks;
+    const uint8_t *picks;    // [entry][HT_NM_STRIP]
     float *levels[4];
     float *chains[2];
 } batch;
@@ -102,43 +102,48 @@ static void add(const batch *a, size_t reach) {
 
 // MARK: what the sums are made from
 
-// Where packed values go: lines of samples, strips of 16 columns.
+// Some columns, and where their packed values go: lines of samples, strips of 16 columns.
 typedef struct packing {
+    size_t first, columns;
     float *to;
     size_t line, strip;  // floats from one to the next
+    size_t ahead;        // bytes to what is fetched early
 } packing;
 
-// Bound: reading lines that are far apart. A core foresees the rest of a line, not the next one; so what is packed
-// next, `ahead` bytes further on, is fetched.
-HT_INLINE void pack_line(const float *from, size_t columns, const packing *p, float *to, size_t ahead) {
-    for (size_t c = 0; c < columns; c += HT_NM_STRIP, to += p->strip) {
-        __builtin_prefetch((const char *)(from + c) + ahead, 0, 2);
+// Bound: reading lines that are far apart. A core foresees the rest of a line, not the next one.
+HT_INLINE void pack_line(const float *from, const packing *p, float *to) {
+    const size_t rest = p->columns % HT_NM_STRIP;
+    from += p->first;
+    for (const float *end = from + (p->columns - rest); from < end; from += HT_NM_STRIP, to += p->strip) {
+        __builtin_prefetch((const char *)from + p->ahead, 0, 2);
         HT_UNROLL
         for (size_t v = 0; v < HT_NM_STRIP; v += HT_VEC_LANES)
-            ht_vstore(to + v, ht_load_f32(from + c + v, ht_first_lanes(columns - c > v ? columns - c - v : 0)));
+            ht_vstore(to + v, ht_load_f32(from + v, ht_first_lanes(HT_VEC_LANES)));
     }
+    for (size_t v = 0; rest && v < HT_NM_STRIP; v += HT_VEC_LANES)
+        ht_vstore(to + v, ht_load_f32(from + v, ht_first_lanes(rest > v ? rest - v : 0)));
 }
 
-HT_INLINE void fill_line(const float value, size_t columns, const packing *p, float *to) {
-    for (size_t c = 0; c < columns; c += HT_NM_STRIP, to += p->strip) {
+HT_INLINE void fill_line(const float value, const packing *p, float *to) {
+    for (size_t c = 0; c < p->columns; c += HT_NM_STRIP, to += p->strip) {
         HT_UNROLL
         for (size_t v = 0; v < HT_NM_STRIP; v += HT_VEC_LANES) ht_vstore(to + v, ht_vsplat(value));
     }
 }
 
-// Columns of the samples of a part, in lines [pair][sample][2]. Samples that there are none of are `nothing`: -0 in dY
-// and +0 in X, whose product leaves any sum as it is.
-static void pack_part(const ht_nm_part *part, size_t t, const float *matrix, size_t stride, size_t columns,
-                      const float nothing, const packing *p, size_t ahead) {
+// The samples of a part, in lines [pair][sample][2]. Samples that there are none of are `nothing`: -0 in dY and +0 in
+// X, whose product leaves any sum as it is.
+static void pack_part(const ht_nm_part *part, size_t t, const float *matrix, size_t stride, const float nothing,
+                      const packing *p) {
     for (size_t chain = 0; chain < part->pairs * 2; chain++) {
         const size_t first = ht_nm_sample(part->pair + chain / 2, part->sample, chain % 2);
         const char *from = (const char *)matrix + first * stride;
         float *to = p->to + (chain / 2 * part->samples * 2 + chain % 2) * p->line;
         for (size_t i = 0; i < part->samples; i++, from += HT_NM_CHAINS * stride, to += 2 * p->line)
             if (first + i * HT_NM_CHAINS < t)
-                pack_line((const float *)from, columns, p, to, ahead);
+                pack_line((const float *)from, p, to);
             else
-                fill_line(nothing, columns, p, to);
+                fill_line(nothing, p, to);
     }
 }
 
@@ -170,7 +175,7 @@ HT_INLINE void load_words(const fields *f, const uint8_t *unit, size_t rows, uin
 
 // Where each row of a strip takes the values of its entries from.
 static void unpack_picks(const ht_nm_layout *l, const ht_nm_tile *tile, const fields *f, size_t strip, size_t rows,
-                         uint32_t picks[HT_NM_TILE_ENTRIES][HT_NM_STRIP]) {
+                         uint8_t picks[][HT_NM_STRIP]) {
     const uint32_t mask = (1u << l->index_bits) - 1, inside = (uint32_t)tile->reach - 1;
     const uint8_t *from = f->first + strip * f->strip_bytes;
     uint32_t words[HT_NM_STRIP];
@@ -178,10 +183,11 @@ static void unpack_picks(const ht_nm_layout *l, const ht_nm_tile *tile, const fi
         if (e == 0 || tile->unit[e] != tile->unit[e - 1])
             load_words(f, from + tile->unit[e] * f->unit_bytes, rows, words);
         if (l->code == HT_NM_CODE_MAP) {
-            for (size_t i = 0; i < HT_NM_STRIP; i++) picks[e][i] = (uint32_t)ht_nm_next_column(&words[i]) & inside;
+            for (size_t i = 0; i < HT_NM_STRIP; i++) picks[e][i] = (uint8_t)(ht_nm_next_column(&words[i]) & inside);
         } else {
             const uint32_t right = tile->right[e], offset = tile->offset[e];
-            for (size_t i = 0; i < HT_NM_STRIP; i++) picks[e][i] = ((words[i] >> right & mask) + offset) & inside;
+            for (size_t i = 0; i < HT_NM_STRIP; i++)
+                picks[e][i] = (uint8_t)(((words[i] >> right & mask) + offset) & inside);
         }
     }
 }
@@ -190,8 +196,8 @@ static void unpack_picks(const ht_nm_layout *l, const ht_nm_tile *tile, const fi
 
 // Tiles side by side, and where in the sums each begins.
 typedef struct range {
-    ht_nm_tile tiles[HT_NM_SUMS_ENTRIES / BATCH];
-    size_t place[HT_NM_SUMS_ENTRIES / BATCH];
+    ht_nm_tile tiles[HT_NM_SUMS_TILES];
+    size_t place[HT_NM_SUMS_TILES];
     size_t count;
 } range;
 
@@ -200,7 +206,9 @@ static size_t whole_batches(size_t entries) { return ht_round_up(entries, BATCH)
 // The tiles from `*next` on whose sums have room; *next is behind them.
 static bool take_range(const ht_nm_layout *l, ht_nm_tile *next, bool *more, range *r) {
     size_t place = 0;
-    for (r->count = 0; *more && place + whole_batches(next->entries) <= HT_NM_SUMS_ENTRIES; r->count++) {
+    for (r->count = 0;
+         *more && r->count < HT_NM_SUMS_TILES && place + whole_batches(next->entries) <= HT_NM_SUMS_ENTRIES;
+         r->count++) {
         r->tiles[r->count] = *next;
         r->place[r->count] = place;
         place += whole_batches(next->entries);
@@ -214,15 +222,19 @@ static void add_tile(const ht_nm_gradient_task *task, const ht_nm_part *part, co
     scratch *s = task->scratch;
     const size_t width = ht_round_up(tile->columns, HT_NM_STRIP);
     const size_t column = tile->block * task->layout->block_columns + tile->column;
-    const packing to = {s->x, width, HT_NM_STRIP};
-    pack_part(part, task->t, task->x + column, task->x_stride, tile->columns, 0, &to, width * sizeof(float));
-    const fields f = fields_of(task, tile->block);
-    for (size_t strip = 0; o + strip * HT_NM_STRIP < end; strip++) {
-        unpack_picks(task->layout, tile, &f, o / HT_NM_STRIP + strip,
-                     ht_min(HT_NM_STRIP, end - o - strip * HT_NM_STRIP), s->picks);
+    const packing to = {column, tile->columns, s->x, width, HT_NM_STRIP, width * sizeof(float)};
+    pack_part(part, task->t, task->x, task->x_stride, 0, &to);
+    for (size_t strip = 0; o + strip * HT_NM_STRIP < end; strip++)
         for (size_t lane = 0; lane < HT_NM_STRIP; lane += HT_VEC_LANES)
             for (size_t e = 0; e < tile->entries; e += BATCH) {
-                batch a = {&s->dy[strip][0][lane], s->x, width, part, tile->base + e, &s->picks[e][lane], {0}, {0}};
+                batch a = {&s->dy[strip][0][lane],
+                           s->x,
+                           width,
+                           part,
+                           tile->base + e,
+                           &s->picks[strip][place + e][lane],
+                           {0},
+                           {0}};
                 // Sums that are added in this part are not for long.
                 for (size_t i = 0; i < 4; i++)
                     a.levels[i] =
@@ -230,7 +242,17 @@ static void add_tile(const ht_nm_gradient_task *task, const ht_nm_part *part, co
                 for (size_t i = 0; i < 2; i++) a.chains[i] = &s->chains[i][strip][place + e][lane];
                 add(&a, tile->reach);
             }
+}
+
+// Whole lines go past the caches: nothing here reads them again, and they need not be read first.
+HT_INLINE void put(float *to, ht_vec v, ht_lanes in) {
+#ifdef HT_VEC_STREAMS
+    if (ht_is_whole(in) && ht_is_aligned(to, sizeof v)) {
+        ht_vstream(to, v);
+        return;
     }
+#endif
+    ht_store_f32(to, v, in);
 }
 
 // Stores the sums of `entries` entries of rows o ..< end.
@@ -247,8 +269,7 @@ static void store_sums_of(const ht_nm_gradient_task *task, size_t place, size_t 
                 square[i] = ht_vload(s->levels[3][strip][ht_min(place + e + i, HT_NM_SUMS_ENTRIES - 1)] + lane);
             ht_vtranspose(square);
             for (size_t i = 0; i < HT_VEC_LANES && row + i < end; i++)
-                ht_store_f32((float *)((char *)task->gradient + (row + i) * task->gradient_stride) + entry + e,
-                             square[i], in);
+                put((float *)((char *)task->gradient + (row + i) * task->gradient_stride) + entry + e, square[i], in);
         }
 }
 
@@ -264,8 +285,19 @@ static void store_range(const ht_nm_gradient_task *task, const range *r, size_t 
 
 static void pack_dy(const ht_nm_gradient_task *task, const ht_nm_part *part, size_t o, size_t end) {
     scratch *s = task->scratch;
-    const packing to = {s->dy[0][0], HT_NM_STRIP, sizeof s->dy[0] / sizeof(float)};
-    pack_part(part, task->t, task->dy + o, task->dy_stride, end - o, -0.0f, &to, HT_NM_CHAINS * task->dy_stride);
+    const packing to = {
+        o, end - o, s->dy[0][0], HT_NM_STRIP, sizeof s->dy[0] / sizeof(float), HT_NM_CHAINS * task->dy_stride};
+    pack_part(part, task->t, task->dy, task->dy_stride, -0.0f, &to);
+}
+
+static void unpack_range(const ht_nm_gradient_task *task, const range *r, size_t o, size_t end) {
+    scratch *s = task->scratch;
+    for (size_t i = 0; i < r->count; i++) {
+        const fields f = fields_of(task, r->tiles[i].block);
+        for (size_t strip = 0, row = o; row < end; strip++, row += HT_NM_STRIP)
+            unpack_picks(task->layout, &r->tiles[i], &f, row / HT_NM_STRIP, ht_min(HT_NM_STRIP, end - row),
+                         s->picks[strip] + r->place[i]);
+    }
 }
 
 static void sum_rows(const ht_nm_gradient_task *task, const ht_nm_parts *parts, size_t o, size_t end) {
@@ -273,6 +305,7 @@ static void sum_rows(const ht_nm_gradient_task *task, const ht_nm_parts *parts, 
     ht_nm_tile next = {0};
     bool more = ht_nm_next_tile(task->layout, LEAST_REACH, &next);
     for (bool begin = true; take_range(task->layout, &next, &more, &r); begin = false) {
+        unpack_range(task, &r, o, end);
         for (size_t i = 0; i < parts->count; i++) {
             const ht_nm_part part = ht_nm_part_at(parts, i);
             if (begin || parts->count > 1) pack_dy(task, &part, o, end);
@@ -303,7 +336,5 @@ static void transpose(const float *from, size_t from_stride, size_t count, size_
                 ht_store_f32((float *)((char *)to + (j + n) * to_stride) + i, square[n], out);
         }
 }
-
-static const ht_nm_gradient_calls gradient_calls = {sum, transpose};
 
 #endif
