@@ -143,12 +143,11 @@ static matrix random_matrix(size_t rows, size_t columns, ht_dtype dtype) {
     return a;
 }
 
-static void make_filters_of(setup *s, size_t n, size_t m) {
-    static const size_t shared[] = {1, 1, 2, 4, 8};
+static void make_filters_of(setup *s, size_t n, size_t m, size_t shared_rows, bool shared_taps) {
     filters f = make_filters(&s->call.shape, s->call.types.w, next_random() % 3);
     f.n = n, f.m = m;
-    f.shared_rows = shared[next_random() % COUNT(shared)];
-    f.shared_taps = s->call.operation != GEMM_BACKWARD && next_random() % 3 == 0;
+    f.shared_rows = shared_rows;
+    f.shared_taps = shared_taps;
     f.backward = s->call.operation != CONV;
     if (f.backward && next_random() % 2) f.permutation = s->permutation = random_permutation(&f.shape);
     set_weights(&f);
@@ -167,7 +166,8 @@ static void make_operands(setup *s) {
     s->epilogues = make_epilogues(s->call.types, s->to_channels, s->residual.data);
 }
 
-static setup make_setup(operation operation, types types, const ht_conv_shape *shape, size_t n, size_t m) {
+static setup make_shared(operation operation, types types, const ht_conv_shape *shape, size_t n, size_t m,
+                         size_t shared_rows, bool shared_taps) {
     setup s = {.call = {.operation = operation, .types = types, .shape = *shape}};
     checking(
         "%s %d %d %d, %zu:%zu, %zux%zux%zu, %zu outputs, kernel %zux%zu, stride %zux%zu, padding %zu %zu, "
@@ -175,7 +175,7 @@ static setup make_setup(operation operation, types types, const ht_conv_shape *s
         operation_names[operation], (int)types.w, (int)types.x, (int)types.y, n, m, shape->height, shape->width,
         shape->channels, shape->outputs, shape->kernel_height, shape->kernel_width, shape->stride_y, shape->stride_x,
         shape->pad_top, shape->pad_left, shape->dilation_y, shape->dilation_x, shape->groups);
-    make_filters_of(&s, n, m);
+    make_filters_of(&s, n, m, shared_rows, shared_taps);
     if (operation == CONV) check_mask(&s.filters);
     s.filters.uses_mask = next_random() % 2;
     if (s.filters.uses_mask && s.filters.backward)
@@ -187,6 +187,12 @@ static setup make_setup(operation operation, types types, const ht_conv_shape *s
     set_entries_and_pack(&s);
     make_operands(&s);
     return s;
+}
+
+static setup make_setup(operation operation, types types, const ht_conv_shape *shape, size_t n, size_t m) {
+    static const size_t shared[] = {1, 1, 2, 4, 8};
+    size_t rows = shared[next_random() % COUNT(shared)];
+    return make_shared(operation, types, shape, n, m, rows, operation != GEMM_BACKWARD && next_random() % 3 == 0);
 }
 
 static void free_setup(setup *s) {
@@ -302,23 +308,22 @@ static manner random_manner(const setup *s) {
     return how;
 }
 
-// Every row of the table gives the expected bits, however the call runs.
-static void check_rows(const setup *s, const ht_epilogue *epilogue, const matrix *expected) {
+// Every row of the table gives the expected bits, in the plainest manner or in any.
+static void check_rows(const setup *s, const ht_epilogue *epilogue, const matrix *expected, bool is_plain) {
     ht_isa rows[16];
     size_t row_count = runnable(s->call.types.op, rows, COUNT(rows));
     CHECK(row_count > 0 && rows[row_count - 1] == HT_ISA_REF);
     for (size_t i = 0; i < row_count; i++) {
-        manner plain = {.options = {.threads = 1, .isa = rows[i]}}, any = random_manner(s);
-        check_run(s, epilogue, &plain, expected);
-        any.options.isa = rows[i];
-        check_run(s, epilogue, &any, expected);
+        manner how = is_plain ? (manner){.options = {.threads = 1}} : random_manner(s);
+        how.options.isa = rows[i];
+        check_run(s, epilogue, &how, expected);
     }
 }
 
 static void check_epilogue(const setup *s, size_t i) {
     ht_epilogue epilogue = epilogue_at(&s->epilogues, i);
     matrix expected = expected_results(s, &epilogue);
-    check_rows(s, &epilogue, &expected);
+    check_rows(s, &epilogue, &expected, i == 0);
     free_matrix(&expected);
 }
 
@@ -404,11 +409,14 @@ static size_t list_shapes(ht_conv_shape *list) {
     return count;
 }
 
-static void check_setup(operation operation, types types, const ht_conv_shape *shape, size_t pattern) {
-    setup s = make_setup(operation, types, shape, patterns[pattern].n, patterns[pattern].m);
+static void check_setup(setup s) {
     check_epilogue(&s, 0);
     check_epilogue(&s, 1 + next_random() % (s.epilogues.count - 1));
     free_setup(&s);
+}
+
+static void check_shape(operation operation, types types, const ht_conv_shape *shape, size_t pattern) {
+    check_setup(make_setup(operation, types, shape, patterns[pattern].n, patterns[pattern].m));
 }
 
 static bool has_gradient(types types) { return types.x == HT_DTYPE_F32 || types.x == HT_DTYPE_BF16; }
@@ -418,9 +426,26 @@ static void test_shapes(void) {
     size_t shape_count = list_shapes(shapes), pattern = 0;
     for (size_t i = 0; i < shape_count; i++)
         for (size_t j = 0; j < COUNT(all_types); j++) {
-            check_setup(CONV, all_types[j], &shapes[i], pattern++ % COUNT(patterns));
+            check_shape(CONV, all_types[j], &shapes[i], pattern++ % COUNT(patterns));
             if (has_gradient(all_types[j]))
-                check_setup(CONV_BACKWARD, all_types[j], &shapes[i], pattern++ % COUNT(patterns));
+                check_shape(CONV_BACKWARD, all_types[j], &shapes[i], pattern++ % COUNT(patterns));
+        }
+}
+
+// Three taps in a row that share a pattern have kernels of their own.
+static void test_shared_taps(void) {
+    const ht_conv_shape shapes[] = {sized(square(0, 32, 19, 3, 1), 2, 2, 17),
+                                    padded(kernel(sized(square(0, 16, 35, 3, 1), 1, 5, 15), 2, 3, 2, 1), 1, 2, 0, 3),
+                                    dilated(padded(sized(square(0, 16, 17, 3, 2), 1, 6, 40), 2, 3, 2, 1), 2, 3),
+                                    grouped(sized(square(0, 32, 36, 3, 1), 1, 2, 15), 2),
+                                    kernel(sized(square(0, 272, 18, 3, 1), 1, 1, 8), 1, 3, 1, 1),
+                                    sized(square(0, 24, 16, 3, 1), 1, 2, 16)};
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t j = 0; j < COUNT(patterns); j++) {
+            check_setup(make_shared(CONV, all_types[0], &shapes[i], patterns[j].n, patterns[j].m, 1, true));
+            if ((i + j) % 4) continue;
+            check_setup(make_shared(CONV, all_types[0], &shapes[i], patterns[j].n, patterns[j].m, 4, true));
+            check_setup(make_shared(CONV_BACKWARD, all_types[0], &shapes[i], patterns[j].n, patterns[j].m, 1, true));
         }
 }
 
@@ -459,7 +484,7 @@ static void test_random_shapes(void) {
         ht_conv_shape shape = random_shape();
         types types = all_types[next_random() % COUNT(all_types)];
         operation operation = has_gradient(types) && i % 2 ? CONV_BACKWARD : CONV;
-        check_setup(operation, types, &shape, next_random() % COUNT(patterns));
+        check_shape(operation, types, &shape, next_random() % COUNT(patterns));
     }
 }
 
@@ -470,7 +495,7 @@ static void test_backward_products(void) {
     for (size_t i = 0; i < COUNT(all_types); i++)
         for (size_t j = 0; j < COUNT(sizes) && has_gradient(all_types[i]); j++) {
             ht_conv_shape shape = sized(square(0, sizes[j][2], sizes[j][1], 1, 1), 1, 1, sizes[j][0]);
-            check_setup(GEMM_BACKWARD, all_types[i], &shape, pattern++ % COUNT(patterns));
+            check_shape(GEMM_BACKWARD, all_types[i], &shape, pattern++ % COUNT(patterns));
         }
 }
 
@@ -527,7 +552,7 @@ static void test_gelu(void) {
         near &= fabs((double)value_at(y.data, HT_DTYPE_F32, i) - exact) <= 4 * 0x1p-23 * fabs(exact) + 0x1p-147;
     }
     CHECK(near);
-    check_rows(&s, &gelu, &y);
+    check_rows(&s, &gelu, &y, true);
     free(x), free_matrix(&y);
     free_setup(&s);
 }
@@ -842,6 +867,7 @@ void test_conv(void) {
     ht_conv_shape conv = square(4, 24, 20, 3, 1), product = sized(square(0, 24, 20, 1, 1), 1, 1, 16);
     test_output_sizes();
     test_shapes();
+    test_shared_taps();
     test_random_shapes();
     test_backward_products();
     test_special_inputs();
