@@ -371,6 +371,11 @@ static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_ta
     if (memory && options->scratch_size < size.bytes) return HT_ERROR_BUFFER_SIZE;
     void *own = memory ? NULL : ht_allocate(size.bytes);
     if (!memory && !own) return HT_ERROR_MEMORY;
+    // A permutation that is none is found before a group in front of it has written its part of Y.
+    for (size_t group = 1; size.panel_lines && group < op->groups && !status; group++) {
+        ht_nm_task part = task_of_group(task, group);
+        status = take_permutation(&part, memory ? memory : own);
+    }
     for (size_t group = 0; group < op->groups && !status; group++)
         status = run_group(op, &s, task, group, &size, memory ? memory : own, threads);
     ht_free(own);
