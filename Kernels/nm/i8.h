@@ -14,51 +14,69 @@ enum {
     HT_NM_I8_STEP = 64,     // bytes of weights, or of picks: [16 rows][4 slots]
     HT_NM_I8_SLOTS = 4,     // of a row in a step
     HT_NM_I8_WINDOW = 64,   // bytes of a row of X that picks count in; a window may have fewer columns
-    HT_NM_I8_KERNELS = 5,
+    HT_NM_I8_ROWS = 14,     // rows of X of the largest kernel
     HT_NM_I8_DIRECT = 4     // kernels without picks, for 1, 2, 4 and 8 rows of X
 };
+
+/// Sums of some rows of X: 16 neighbours for each strip.
+typedef struct ht_nm_i8_sums {
+    int32_t *at;
+    size_t row_stride, strip_stride;  // bytes; 0: the same sums for all
+} ht_nm_i8_sums;
 
 /// Adds the products of the slots of some strips to the sums of some rows of X.
 typedef struct ht_nm_i8_args {
     const int8_t *values;    // [step][16 rows][4 slots] of the first strip
-    size_t values_stride;    // bytes from strip to strip
     const uint8_t *picks;    // likewise: where in its window the X of each slot lies
-    size_t picks_stride;
+    size_t strip_stride;     // bytes from strip to strip of both
     const ht_nm_layout *layout;
     const uint8_t *indices;  // of the first strip, see ht_nm_indices; the strips' fields lie one behind the other
     size_t strips;
-    size_t steps;            // of a strip
     size_t window_steps;     // of a whole window; the last window may have fewer
     size_t step_columns;     // of a window that the picks of a step are spread over: 8, 16, 32 or all 64
-    const uint8_t *x;        // [window][row][64]
-    int32_t *sums;           // [strip][row][16]
-    bool first;              // the sums start at zero
+    const uint8_t *x;        // of the first row; 64 bytes can be read from each window on
+    size_t row_stride, window_stride;  // bytes
+
+    /// The steps lie in `lines` x `parts` runs: the taps of a convolution. From part to part of a line the weights
+    /// follow each other.
+    size_t lines, parts, steps;
+    size_t line_steps;                // from line to line of the weights
+    size_t line_stride, part_stride;  // bytes of X
+
+    ht_nm_i8_sums from, to;  // from sums that are there to these, which may be the same
+    bool streams;            // past the caches: `to` is aligned to 64 bytes
 } ht_nm_i8_args;
 
 typedef void ht_nm_i8_kernel(const ht_nm_i8_args *args);
 
+/// Leaves the first `strips` strips to others.
+static inline void ht_nm_i8_skip_strips(ht_nm_i8_args *a, size_t strips) {
+    a->strips -= strips;
+    a->values += strips * a->strip_stride;
+    a->picks += strips * a->strip_stride;
+    a->from.at = (int32_t *)(void *)((char *)a->from.at + strips * a->from.strip_stride);
+    a->to.at = (int32_t *)(void *)((char *)a->to.at + strips * a->to.strip_stride);
+}
+
 /// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns.
 typedef struct ht_nm_i8_output {
     const ht_nm_task *task;
-    const int32_t *sums;     // [strip][kernel_rows][16]
-    size_t kernel_rows;
-    const int32_t *less;     // [strip][16]: subtracted from each row's sums
+    const int32_t *sums;     // [strip][HT_NM_I8_ROWS][16]
     size_t t, rows;
     size_t o, columns;
 } ht_nm_i8_output;
 
 /// What one ISA brings to the shared loops.
 typedef struct ht_nm_i8_vectors {
-    ht_nm_i8_kernel *kernel[HT_NM_I8_KERNELS];  // for `rows` rows of X, ascending
-    size_t rows[HT_NM_I8_KERNELS];
+    ht_nm_i8_kernel *kernel[HT_NM_I8_ROWS];  // for 1, 2, ... rows of X
+    size_t rows;                             // of X of the largest
+    ht_nm_i8_kernel *pair_kernel[HT_NM_I8_ROWS / 2];  // likewise, two strips at once; null where one does as well
     bool signed_x;  // whether the kernels take X with a sign
     /// Kernels that read indices instead of picks, for so few rows of X that picks do not pay; they do not know maps.
     /// Null: there is none.
     ht_nm_i8_kernel *direct[HT_NM_I8_DIRECT];
-    /// Copies `count` values of each of `rows` lines, from `column` on, to [row][64], each value xor `flip`; up to
-    /// `room` of the 64 bytes are written, with zeros where there is no line or value.
-    void (*copy)(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
-                 size_t room);
+    /// Copies `count` values, each xor `flip`. Up to HT_NM_I8_WINDOW bytes behind the copy may be written too.
+    void (*copy)(const uint8_t *from, size_t count, uint8_t flip, uint8_t *to);
     /// Turns the index fields of a strip into picks.
     void (*pick)(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
     /// The sum of each row's weights.
@@ -102,8 +120,7 @@ HT_INLINE void ht_nm_i8_pick_maps(const ht_nm_layout *l, const uint8_t *indices,
 }
 
 /// `copy` for any machine.
-void ht_nm_i8_copy(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
-                   size_t room);
+void ht_nm_i8_copy(const uint8_t *from, size_t count, uint8_t flip, uint8_t *to);
 
 /// `pick` of every AVX2 row and of every NEON row.
 void ht_nm_i8_pick_avx2(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);

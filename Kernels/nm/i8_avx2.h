@@ -19,8 +19,8 @@ HT_INLINE __m256i picks_in_chunk(__m256i picks, size_t first) {
 }
 
 // Half a step: 8 rows of W. The picks lie in `chunks` chunks of X from column `first` on.
-HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *picks, const uint8_t *x, size_t first,
-                        const int rows, const int chunks) {
+HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *picks, const uint8_t *x, size_t row_stride,
+                        size_t first, const int rows, const int chunks) {
     __m256i place[4];
     HT_UNROLL
     for (int c = 0; c < chunks; c++)
@@ -31,8 +31,8 @@ HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *pick
         __m256i picked = _mm256_setzero_si256();
         HT_UNROLL
         for (int c = 0; c < chunks; c++) {
-            const uint8_t *from = x + r * HT_NM_I8_WINDOW + first + (size_t)c * chunk;
-            __m256i columns = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)from));
+            const uint8_t *from = x + (size_t)r * row_stride + first + (size_t)c * chunk;
+            __m256i columns = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)from));
             __m256i part = _mm256_shuffle_epi8(columns, place[c]);
             picked = c ? _mm256_or_si256(picked, part) : part;
         }
@@ -40,29 +40,40 @@ HT_INLINE void add_half(__m256i *sums, const int8_t *values, const uint8_t *pick
     }
 }
 
-HT_INLINE void add_strip(const ht_nm_i8_args *a, size_t strip, const int rows, const int chunks) {
-    const int8_t *values = a->values + strip * a->values_stride;
-    const uint8_t *picks = a->picks + strip * a->picks_stride, *x = a->x;
-    int32_t *to = a->sums + strip * rows * HT_NM_STRIP;
-    __m256i sums[8];
-    HT_UNROLL
-    for (int i = 0; i < rows * 2; i++) sums[i] = a->first ? _mm256_setzero_si256() : load(to + i * (HT_NM_STRIP / 2));
-    for (size_t step = 0; step < a->steps; x += rows * HT_NM_I8_WINDOW) {
+// A run of steps.
+HT_INLINE void add_run(const ht_nm_i8_args *a, __m256i *sums, size_t first_step, const uint8_t *x, const int rows,
+                       const int chunks) {
+    const int8_t *values = a->values + first_step * HT_NM_I8_STEP;
+    const uint8_t *picks = a->picks + first_step * HT_NM_I8_STEP;
+    for (size_t step = 0; step < a->steps; x += a->window_stride) {
         size_t end = ht_min(a->steps, step + a->window_steps);
         for (size_t column = 0; step < end; step++, column += a->step_columns) {
             size_t first = chunks == 4 ? 0 : column / chunk * chunk;
-            add_half(sums, values, picks, x, first, rows, chunks);
-            add_half(sums + 1, values + half_step, picks + half_step, x, first, rows, chunks);
+            add_half(sums, values, picks, x, a->row_stride, first, rows, chunks);
+            add_half(sums + 1, values + half_step, picks + half_step, x, a->row_stride, first, rows, chunks);
             values += HT_NM_I8_STEP;
             picks += HT_NM_I8_STEP;
         }
     }
-    HT_UNROLL
-    for (int i = 0; i < rows * 2; i++) _mm256_storeu_si256((__m256i *)(to + i * (HT_NM_STRIP / 2)), sums[i]);
 }
 
-HT_INLINE void add_strips(const ht_nm_i8_args *a, const int rows, const int chunks) {
-    for (size_t strip = 0; strip < a->strips; strip++) add_strip(a, strip, rows, chunks);
+HT_INLINE __m256i *half_sums(ht_nm_i8_sums sums, int i) {
+    return (__m256i *)(void *)((char *)sums.at + (size_t)(i / 2) * sums.row_stride + (size_t)(i % 2) * 32);
+}
+
+HT_INLINE void add_strips(const ht_nm_i8_args *whole, const int rows, const int chunks) {
+    ht_nm_i8_args a = *whole;
+    for (; a.strips; ht_nm_i8_skip_strips(&a, 1)) {
+        __m256i sums[8];
+        HT_UNROLL
+        for (int i = 0; i < rows * 2; i++) sums[i] = load(half_sums(a.from, i));
+        for (size_t line = 0; line < a.lines; line++)
+            for (size_t part = 0; part < a.parts; part++)
+                add_run(&a, sums, line * a.line_steps + part * a.steps,
+                        a.x + line * a.line_stride + part * a.part_stride, rows, chunks);
+        HT_UNROLL
+        for (int i = 0; i < rows * 2; i++) _mm256_storeu_si256(half_sums(a.to, i), sums[i]);
+    }
 }
 
 #define DEFINE_KERNEL(rows)                             \
@@ -77,6 +88,7 @@ HT_INLINE void add_strips(const ht_nm_i8_args *a, const int rows, const int chun
 
 DEFINE_KERNEL(1)
 DEFINE_KERNEL(2)
+DEFINE_KERNEL(3)
 DEFINE_KERNEL(4)
 
 static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]) {
@@ -92,8 +104,8 @@ static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_S
 static void store(const ht_nm_i8_output *output) { ht_nm_i8_store(output); }
 
 static const ht_nm_i8_vectors vectors = {
-    .kernel = {kernel_1, kernel_2, kernel_4},
-    .rows = {1, 2, 4},
+    .kernel = {kernel_1, kernel_2, kernel_3, kernel_4},
+    .rows = 4,
     .copy = ht_nm_i8_copy,
     .pick = ht_nm_i8_pick_avx2,
     .sum_weights = sum_weights,

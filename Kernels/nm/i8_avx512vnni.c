@@ -23,71 +23,138 @@ enum { ahead = 2048 };
 
 // MARK: kernels
 
+// The rows of X that a kernel looks at: five pointed at from each of three pointers.
+typedef struct rows_of_x {
+    const uint8_t *at[3];
+    size_t stride, three_strides;
+} rows_of_x;
+
+HT_INLINE rows_of_x rows_from(const uint8_t *x, size_t stride) {
+    return (rows_of_x){{x, x + 5 * stride, x + 10 * stride}, stride, 3 * stride};
+}
+
+HT_INLINE void advance(rows_of_x *x, size_t bytes) {
+    HT_UNROLL
+    for (int i = 0; i < 3; i++) x->at[i] += bytes;
+}
+
 // Bound: vpdpbusd runs on two ports, of which one is also one of the two ports of vpermb: at best 1.5 of each a cycle,
 // where a dense product has 2. The ports are given out in program order; a block of picks before a block of products
-// comes nearest, 1.35 to 1.42, and picks and products by turns only reach 1.27. Compilers mix the two, hence assembly.
-// A step of 12 rows holds 12 sums, 12 picked vectors, the picks and the weights in registers.
-#define PICK(row, to) "vpermb " #row "*64(%[x]), %[picks], %%zmm" #to "\n\t"
-#define ADD(row, from) "vpdpbusd %[values], %%zmm" #from ", %[sum" #row "]\n\t"
-#define SUM(row) [sum##row] "+v"(sums[row])
+// comes nearest, 1.35 to 1.42, and picks and products by turns only reach 1.27. Compilers mix the two, hence assembly,
+// volatile for its order; nobody writes X meanwhile. A step of 14 rows holds 14 sums, 14 picked vectors, the picks and
+// the weights in registers.
+#define PICK(row, address)                                  \
+    if (rows > row)                                         \
+    __asm__ volatile("vpermb " address ", %[by], %[to]\n\t" \
+                     : [to] "=v"(picked[row])               \
+                     : [by] "v"(picks), [x] "r"(x->at[row / 5]), [s] "r"(x->stride), [s3] "r"(x->three_strides))
 
-#define STEP_12                                                                                                  \
-    __asm__(PICK(0, 20) PICK(1, 21) PICK(2, 22) PICK(3, 23) PICK(4, 24) PICK(5, 25) PICK(6, 26) PICK(7, 27)      \
-                PICK(8, 28) PICK(9, 29) PICK(10, 30) PICK(11, 31) ADD(0, 20) ADD(1, 21) ADD(2, 22) ADD(3, 23)    \
-                    ADD(4, 24) ADD(5, 25) ADD(6, 26) ADD(7, 27) ADD(8, 28) ADD(9, 29) ADD(10, 30) ADD(11, 31)    \
-            : SUM(0), SUM(1), SUM(2), SUM(3), SUM(4), SUM(5), SUM(6), SUM(7), SUM(8), SUM(9), SUM(10), SUM(11)   \
-            : [picks] "v"(picks), [values] "v"(values), [x] "r"(x), "m"(*(const uint8_t (*)[12 * 64]) x)         \
-            : "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", \
-              "xmm31")
+HT_INLINE void pick_rows(__m512i *picked, __m512i picks, const rows_of_x *x, const int rows) {
+    PICK(0, "(%[x])");
+    PICK(1, "(%[x],%[s])");
+    PICK(2, "(%[x],%[s],2)");
+    PICK(3, "(%[x],%[s3])");
+    PICK(4, "(%[x],%[s],4)");
+    PICK(5, "(%[x])");
+    PICK(6, "(%[x],%[s])");
+    PICK(7, "(%[x],%[s],2)");
+    PICK(8, "(%[x],%[s3])");
+    PICK(9, "(%[x],%[s],4)");
+    PICK(10, "(%[x])");
+    PICK(11, "(%[x],%[s])");
+    PICK(12, "(%[x],%[s],2)");
+    PICK(13, "(%[x],%[s3])");
+}
 
-#define STEP_8                                                                                                         \
-    __asm__(PICK(0, 24) PICK(1, 25) PICK(2, 26) PICK(3, 27) PICK(4, 28) PICK(5, 29) PICK(6, 30) PICK(7, 31) ADD(0, 24) \
-                ADD(1, 25) ADD(2, 26) ADD(3, 27) ADD(4, 28) ADD(5, 29) ADD(6, 30) ADD(7, 31)                           \
-            : SUM(0), SUM(1), SUM(2), SUM(3), SUM(4), SUM(5), SUM(6), SUM(7)                                           \
-            : [picks] "v"(picks), [values] "v"(values), [x] "r"(x), "m"(*(const uint8_t (*)[8 * 64]) x)                \
-            : "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31")
-
-#define STEP_FEW(rows)             \
-    HT_UNROLL                      \
-    for (int r = 0; r < rows; r++) \
-    sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_permutexvar_epi8(picks, _mm512_load_si512(x + r * 64)), values)
-#define STEP_4 STEP_FEW(4)
-#define STEP_2 STEP_FEW(2)
-#define STEP_1 STEP_FEW(1)
+HT_INLINE void add_rows(__m512i *sums, const __m512i *picked, __m512i values, const int rows) {
+    HT_UNROLL
+    for (int r = 0; r < rows; r++)
+        __asm__ volatile("vpdpbusd %[values], %[x], %[sum]"
+                         : [sum] "+v"(sums[r])
+                         : [x] "v"(picked[r]), [values] "v"(values));
+}
 
 // Where a window ends is not a branch: at one or two steps a window it would be missed too often.
-#define DEFINE_KERNEL(rows)                                                                              \
-    static void kernel_##rows(const ht_nm_i8_args *a) {                                                  \
-        const uint8_t *from_picks = a->picks;                                                            \
-        const int8_t *from_values = a->values;                                                           \
-        int32_t *to = a->sums;                                                                           \
-        for (size_t strip = 0; strip < a->strips; strip++, to += rows * HT_NM_STRIP) {                   \
-            __m512i sums[rows];                                                                          \
-            HT_UNROLL                                                                                    \
-            for (int r = 0; r < rows; r++)                                                               \
-                sums[r] = a->first ? _mm512_setzero_si512() : _mm512_load_si512(to + r * HT_NM_STRIP);   \
-            const uint8_t *x = a->x;                                                                     \
-            for (size_t byte = 0, left = a->window_steps; byte < a->steps * HT_NM_I8_STEP; byte += 64) { \
-                __m512i picks = _mm512_load_si512(from_picks + byte);                                    \
-                __m512i values = _mm512_load_si512(from_values + byte);                                  \
-                _mm_prefetch((const char *)from_values + byte + ahead, _MM_HINT_T0);                     \
-                STEP_##rows;                                                                             \
-                left--;                                                                                  \
-                x += left ? 0 : rows * HT_NM_I8_WINDOW;                                                  \
-                left = left ? left : a->window_steps;                                                    \
-            }                                                                                            \
-            HT_UNROLL                                                                                    \
-            for (int r = 0; r < rows; r++) _mm512_store_si512(to + r * HT_NM_STRIP, sums[r]);            \
-            from_picks += a->picks_stride;                                                               \
-            from_values += a->values_stride;                                                             \
-        }                                                                                                \
+HT_INLINE void add_run(const ht_nm_i8_args *a, __m512i sums[2][HT_NM_I8_ROWS], size_t first_step, const uint8_t *from,
+                       const int rows, const int together) {
+    const size_t stride = a->strip_stride, window_steps = a->window_steps, window_stride = a->window_stride;
+    const uint8_t *from_picks = a->picks + first_step * HT_NM_I8_STEP;
+    const int8_t *from_values = a->values + first_step * HT_NM_I8_STEP;
+    rows_of_x x = rows_from(from, a->row_stride);
+    for (size_t steps = a->steps, left = window_steps; steps; steps--) {
+        __m512i picked[2][HT_NM_I8_ROWS], values[2];
+        HT_UNROLL
+        for (int s = 0; s < together; s++) {
+            values[s] = _mm512_load_si512(from_values + (size_t)s * stride);
+            _mm_prefetch((const char *)from_values + (size_t)s * stride + ahead, _MM_HINT_T0);
+            pick_rows(picked[s], _mm512_load_si512(from_picks + (size_t)s * stride), &x, rows);
+        }
+        HT_UNROLL
+        for (int s = 0; s < together; s++) add_rows(sums[s], picked[s], values[s], rows);
+        from_picks += HT_NM_I8_STEP;
+        from_values += HT_NM_I8_STEP;
+        left--;
+        advance(&x, left ? 0 : window_stride);
+        left = left ? left : window_steps;
     }
+}
+
+HT_INLINE int32_t *row_of(const ht_nm_i8_sums *sums, int strip, int row) {
+    return (int32_t *)(void *)((char *)sums->at + (size_t)strip * sums->strip_stride + (size_t)row * sums->row_stride);
+}
+
+HT_INLINE void store_rows(const ht_nm_i8_args *a, const __m512i *sums, int strip, const int rows) {
+    if (a->streams) {
+        HT_UNROLL
+        for (int r = 0; r < rows; r++) _mm512_stream_si512((__m512i *)(void *)row_of(&a->to, strip, r), sums[r]);
+    } else {
+        HT_UNROLL
+        for (int r = 0; r < rows; r++) _mm512_storeu_si512(row_of(&a->to, strip, r), sums[r]);
+    }
+}
+
+HT_INLINE void add_strips(const ht_nm_i8_args *args, const int rows, const int together) {
+    ht_nm_i8_args a = *args;
+    for (; a.strips; ht_nm_i8_skip_strips(&a, (size_t)together)) {
+        __m512i sums[2][HT_NM_I8_ROWS];
+        HT_UNROLL
+        for (int s = 0; s < together; s++) HT_UNROLL
+        for (int r = 0; r < rows; r++) sums[s][r] = _mm512_loadu_si512(row_of(&a.from, s, r));
+        for (size_t line = 0; line < a.lines; line++)
+            for (size_t part = 0; part < a.parts; part++)
+                add_run(&a, sums, line * a.line_steps + part * a.steps,
+                        a.x + line * a.line_stride + part * a.part_stride, rows, together);
+        HT_UNROLL
+        for (int s = 0; s < together; s++) store_rows(&a, sums[s], s, rows);
+    }
+}
+
+#define DEFINE_KERNEL(rows) \
+    static void kernel_##rows(const ht_nm_i8_args *a) { add_strips(a, rows, 1); }
+#define DEFINE_PAIR_KERNEL(rows) \
+    static void pair_kernel_##rows(const ht_nm_i8_args *a) { add_strips(a, rows, 2); }
 
 DEFINE_KERNEL(1)
 DEFINE_KERNEL(2)
+DEFINE_KERNEL(3)
 DEFINE_KERNEL(4)
+DEFINE_KERNEL(5)
+DEFINE_KERNEL(6)
+DEFINE_KERNEL(7)
 DEFINE_KERNEL(8)
+DEFINE_KERNEL(9)
+DEFINE_KERNEL(10)
+DEFINE_KERNEL(11)
 DEFINE_KERNEL(12)
+DEFINE_KERNEL(13)
+DEFINE_KERNEL(14)
+DEFINE_PAIR_KERNEL(1)
+DEFINE_PAIR_KERNEL(2)
+DEFINE_PAIR_KERNEL(3)
+DEFINE_PAIR_KERNEL(4)
+DEFINE_PAIR_KERNEL(5)
+DEFINE_PAIR_KERNEL(6)
+DEFINE_PAIR_KERNEL(7)
 
 static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]) {
     __m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
@@ -221,13 +288,13 @@ HT_INLINE void add_unit(const ht_nm_i8_args *a, const decoder *d, __m512i fields
         __m512i picks = decode(d, fields, shifts, *columns), weights = _mm512_load_si512(values + s * HT_NM_I8_STEP);
         HT_UNROLL
         for (int r = 0; r < rows; r++) {
-            __m512i picked = _mm512_permutexvar_epi8(picks, _mm512_load_si512(*x + r * HT_NM_I8_WINDOW));
+            __m512i picked = _mm512_permutexvar_epi8(picks, _mm512_loadu_si512(*x + (size_t)r * a->row_stride));
             sums[s % parts][r] = _mm512_dpbusd_epi32(sums[s % parts][r], picked, weights);
         }
         shifts = _mm512_add_epi8(shifts, d->step_shift);
         *columns = _mm512_add_epi8(*columns, d->step_columns);
         *left -= 1;
-        *x += *left ? 0 : rows * HT_NM_I8_WINDOW;
+        *x += *left ? 0 : a->window_stride;
         *left = *left ? *left : a->window_steps;
     }
 }
@@ -268,7 +335,8 @@ HT_INLINE void add_directly(const ht_nm_i8_args *a, const int rows, const int un
         for (int r = 0; r < rows; r++) {
             HT_UNROLL
             for (int p = 1; p < parts; p++) sums[0][r] = _mm512_add_epi32(sums[0][r], sums[p][r]);
-            _mm512_store_si512(a->sums + (strip * (size_t)rows + (size_t)r) * HT_NM_STRIP, sums[0][r]);
+            sums[0][r] = _mm512_add_epi32(sums[0][r], _mm512_loadu_si512(row_of(&a->from, (int)strip, r)));
+            _mm512_storeu_si512(row_of(&a->to, (int)strip, r), sums[0][r]);
         }
     }
 }
@@ -293,28 +361,13 @@ DEFINE_DIRECT(8)
 // The lowest `count` lanes.
 HT_INLINE uint64_t lowest(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
 
-// Past the caches, so that the lines need not be read first, where Y would take half of an L2 of 1 MB.
-static bool streams(const ht_nm_task *task) {
-    const size_t outputs = task->o_end - task->o_begin, rows = task->t_end - task->t_begin;
-    return outputs * sizeof(int32_t) * rows > (size_t)512 << 10 && ht_is_aligned(task->y, HT_ALIGNMENT) &&
-           task->y_stride % HT_ALIGNMENT == 0;
-}
-
 static void store_sums(const ht_nm_i8_output *out) {
     const ht_nm_task *task = out->task;
-    const bool stream = streams(task);
     for (size_t r = 0; r < out->rows; r++) {
         int32_t *y = (int32_t *)((char *)task->y + (out->t + r) * task->y_stride) + out->o;
         const int32_t *sums = out->sums + r * HT_NM_STRIP;
-        for (size_t o = 0; o < out->columns; o += HT_NM_STRIP, sums += out->kernel_rows * HT_NM_STRIP) {
-            __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_load_si512(out->less + o));
-            if (out->columns - o < HT_NM_STRIP)
-                _mm512_mask_storeu_epi32(y + o, (__mmask16)lowest(out->columns - o), sum);
-            else if (stream)
-                _mm512_stream_si512((__m512i *)(void *)(y + o), sum);
-            else
-                _mm512_storeu_si512(y + o, sum);
-        }
+        for (size_t o = 0; o < out->columns; o += HT_NM_STRIP, sums += HT_NM_I8_ROWS * HT_NM_STRIP)
+            _mm512_mask_storeu_epi32(y + o, (__mmask16)lowest(out->columns - o), _mm512_load_si512(sums));
     }
 }
 
@@ -327,26 +380,20 @@ static void store(const ht_nm_i8_output *out) {
 
 // MARK: X
 
-static void copy(const void *const *lines, size_t column, size_t rows, size_t count, uint8_t flip, uint8_t *to,
-                 size_t room) {
+static void copy(const uint8_t *from, size_t count, uint8_t flip, uint8_t *to) {
     const __m512i flips = _mm512_set1_epi8((char)flip);
-    const __mmask64 in = lowest(count), out = lowest(room);
-    for (size_t r = 0; r < rows; r++, to += HT_NM_I8_WINDOW) {
-        __m512i values = _mm512_setzero_si512();
-        if (lines[r]) {
-            values = _mm512_maskz_loadu_epi8(in, (const uint8_t *)lines[r] + column);
-            values = _mm512_maskz_mov_epi8(in, _mm512_xor_si512(values, flips));
-        }
-        if (room == HT_NM_I8_WINDOW)
-            _mm512_store_si512(to, values);
-        else
-            _mm512_mask_storeu_epi8(to, out, values);
-    }
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64) _mm512_storeu_si512(to + i, _mm512_xor_si512(_mm512_loadu_si512(from + i), flips));
+    if (i < count)
+        _mm512_storeu_si512(to + i, _mm512_xor_si512(_mm512_maskz_loadu_epi8(lowest(count - i), from + i), flips));
 }
 
 static const ht_nm_i8_vectors vectors = {
-    .kernel = {kernel_1, kernel_2, kernel_4, kernel_8, kernel_12},
-    .rows = {1, 2, 4, 8, 12},
+    .kernel = {kernel_1, kernel_2, kernel_3, kernel_4, kernel_5, kernel_6, kernel_7, kernel_8, kernel_9, kernel_10,
+               kernel_11, kernel_12, kernel_13, kernel_14},
+    .rows = HT_NM_I8_ROWS,
+    .pair_kernel = {pair_kernel_1, pair_kernel_2, pair_kernel_3, pair_kernel_4, pair_kernel_5, pair_kernel_6,
+                    pair_kernel_7},
     .direct = {direct_1, direct_2, direct_4, direct_8},
     .copy = copy,
     .pick = pick,

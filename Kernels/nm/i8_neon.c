@@ -83,8 +83,7 @@ HT_INLINE sums_of_4 add_products(sums_of_4 sums, uint8x16_t x, int8x16_t w) {
         HT_IN_ORDER(sums.low);  \
         HT_IN_ORDER(sums.high); \
     } while (0)
-#define ROWS_2 2
-#define ROWS_3 4
+#define MOST_SUMS 8
 #define SIGNED_X true
 #include "i8_neon.h"
 

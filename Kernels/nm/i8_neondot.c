@@ -26,8 +26,7 @@ HT_INLINE sums_of_4 add_products(sums_of_4 sums, uint8x16_t x, int8x16_t w) {
 }
 
 #define IN_ORDER HT_IN_ORDER
-#define ROWS_2 4
-#define ROWS_3 8
+#define MOST_SUMS 16
 #define SIGNED_X true
 #include "i8_neon.h"
 

@@ -24,8 +24,7 @@ HT_INLINE int32x4_t total_sums(sums_of_4 sums) { return sums; }
 HT_INLINE sums_of_4 add_products(sums_of_4 sums, uint8x16_t x, int8x16_t w) { return vusdotq_s32(sums, x, w); }
 
 #define IN_ORDER HT_IN_ORDER
-#define ROWS_2 4
-#define ROWS_3 8
+#define MOST_SUMS 16
 #define SIGNED_X false
 #include "i8_neon.h"
 

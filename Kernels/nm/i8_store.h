@@ -110,8 +110,7 @@ HT_INLINE void ht_nm_i8_dyadic(ht_nm_i8_row *row, const ht_nm_i8_columns *c, con
 HT_INLINE void ht_nm_i8_finish_row(ht_nm_i8_row *row, const ht_nm_i8_columns *c, const ht_nm_i8_output *out, size_t r) {
     const ht_nm_task *task = out->task;
     const ht_epilogue *e = &task->epilogue;
-    for (size_t i = 0; i < HT_NM_STRIP; i++)
-        row->sums[i] = (int32_t)((uint32_t)out->sums[r * HT_NM_STRIP + i] - (uint32_t)out->less[i]);
+    memcpy(row->sums, out->sums + r * HT_NM_STRIP, sizeof row->sums);
     if (task->y_dtype == HT_DTYPE_I32) {
         memcpy(row->y.i32, row->sums, sizeof row->sums);
         return;
@@ -154,8 +153,7 @@ HT_INLINE void ht_nm_i8_store(const ht_nm_i8_output *out) {
         strip.o = out->o + done;
         strip.columns = ht_min(HT_NM_STRIP, out->columns - done);
         ht_nm_i8_store_strip(&strip);
-        strip.sums += out->kernel_rows * HT_NM_STRIP;
-        strip.less += HT_NM_STRIP;
+        strip.sums += HT_NM_I8_ROWS * HT_NM_STRIP;
     }
 }
 
