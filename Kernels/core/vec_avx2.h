@@ -49,6 +49,7 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) {
 // Aligned to 32 bytes.
 HT_INLINE ht_vec ht_vload(const float *from) { return _mm256_load_ps(from); }
 HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm256_store_ps(to, v); }
+HT_INLINE ht_vec ht_vload_unaligned(const float *from) { return _mm256_loadu_ps(from); }
 
 // Lanes that are not there load as zero and are not stored. Some cores take a dozen cycles for a masked store.
 HT_INLINE ht_vec ht_load_f32(const float *from, ht_lanes in) { return _mm256_maskload_ps(from, in.mask); }

@@ -41,6 +41,7 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) {
 // Aligned to 64 bytes.
 HT_INLINE ht_vec ht_vload(const float *from) { return _mm512_load_ps(from); }
 HT_INLINE void ht_vstore(float *to, ht_vec v) { _mm512_store_ps(to, v); }
+HT_INLINE ht_vec ht_vload_unaligned(const float *from) { return _mm512_loadu_ps(from); }
 
 // Past the caches: for a vector that is a line, so that the line need not be read first. An sfence must follow.
 #define HT_VEC_STREAMS

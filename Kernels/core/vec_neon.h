@@ -35,6 +35,7 @@ HT_INLINE ht_vec ht_where_negative(ht_vec v, ht_vec a, ht_vec b) { return vbslq_
 
 HT_INLINE ht_vec ht_vload(const float *from) { return vld1q_f32(from); }
 HT_INLINE void ht_vstore(float *to, ht_vec v) { vst1q_f32(to, v); }
+HT_INLINE ht_vec ht_vload_unaligned(const float *from) { return vld1q_f32(from); }
 
 // Lanes that are not there load as zero and are not stored.
 HT_INLINE ht_vec ht_load_f32(const float *from, ht_lanes in) {

@@ -58,18 +58,34 @@ static size_t in_image(ptrdiff_t place, size_t spread, size_t size) {
     return at < size ? at : size;
 }
 
+// The first column of Y from which a tap sees `place` of a row of X without spread, or a column behind it.
+static size_t first_column(ptrdiff_t place, size_t step) { return place > 0 ? ht_ceil_div((size_t)place, step) : 0; }
+
 void ht_nm_image_pixels(const ht_nm_image *i, const void *x, size_t x_stride, size_t t, size_t count, size_t tap,
                         const void *none, const void **pixels) {
     const ptrdiff_t down = (ptrdiff_t)(tap / i->kernel_width * i->dilation_y) + i->top;
     const ptrdiff_t across = (ptrdiff_t)(tap % i->kernel_width * i->dilation_x) + i->left;
     size_t column = t % i->out_width, row = t / i->out_width % i->out_height, image = t / i->out_width / i->out_height;
+    size_t seen = 0, unseen = i->out_width;  // the columns that may see a pixel
+    if (i->spread_x == 1) {
+        seen = first_column(-across, i->step_x);
+        unseen = ht_min(unseen, first_column((ptrdiff_t)i->width - across, i->step_x));
+    }
     for (size_t n = 0; n < count; column = 0) {
         const size_t y = in_image((ptrdiff_t)(row * i->step_y) + down, i->spread_y, i->height);
+        const size_t end = ht_min(i->out_width, column + count - n);
+        const size_t from = y < i->height ? ht_min(end, seen) : end, to = ht_min(end, unseen);
         const char *line = (const char *)x + (image * i->height + y) * i->width * x_stride;
-        for (; column < i->out_width && n < count; column++, n++) {
-            size_t c = in_image((ptrdiff_t)(column * i->step_x) + across, i->spread_x, i->width);
-            pixels[n] = y < i->height && c < i->width ? line + c * x_stride : none;
+        for (; column < from; column++) pixels[n++] = none;
+        if (i->spread_x == 1 && column < to) {
+            const char *pixel = line + (size_t)((ptrdiff_t)(column * i->step_x) + across) * x_stride;
+            for (; column < to; column++, pixel += i->step_x * x_stride) pixels[n++] = pixel;
         }
+        for (; column < to; column++) {
+            size_t c = in_image((ptrdiff_t)(column * i->step_x) + across, i->spread_x, i->width);
+            pixels[n++] = c < i->width ? line + c * x_stride : none;
+        }
+        for (; column < end; column++) pixels[n++] = none;
         row = row + 1 < i->out_height ? row + 1 : 0;
         image += row == 0;
     }

@@ -6,35 +6,54 @@
 #include "core/epilogue.h"
 #include "panels.h"
 
-// One vector of lines and one of their values.
-HT_INLINE void load_lines(ht_vec tile[HT_VEC_LANES], const void *const *lines, size_t rows, size_t k, ht_lanes in) {
+// One vector of lines and one of their values, of which `whole` says that all are there.
+HT_INLINE void load_lines(ht_vec tile[HT_VEC_LANES], const float *const lines[HT_VEC_LANES], size_t k, size_t columns,
+                          const bool whole) {
+    const ht_lanes in = ht_first_lanes(k < columns ? columns - k : 0);
     HT_UNROLL
     for (size_t i = 0; i < HT_VEC_LANES; i++) {
-        const float *from = i < rows ? lines[i] : NULL;
-        tile[i] = from ? ht_load_f32(from + k, in) : ht_vsplat(0);
-        if (from) __builtin_prefetch(from + k + 128, 0, 2);
+        tile[i] = whole ? ht_vload_unaligned(lines[i] + k) : ht_load_f32(lines[i] + k, in);
+        __builtin_prefetch(lines[i] + k + 128, 0, 2);
     }
     ht_vtranspose(tile);
 }
 
+// Lines that there are not are replaced once, so that the loop has no branches. `columns` are of one block.
 static void pack_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
                        float *panel) {
-    for (size_t t = 0; t < width; t += HT_VEC_LANES)
-        for (size_t k = 0; k < padded; k += HT_VEC_LANES) {
+    static const float zeros[HT_NM_MAX_COLUMNS];
+    for (size_t t = 0; t < width; t += HT_VEC_LANES) {
+        const float *from[HT_VEC_LANES];
+        for (size_t i = 0; i < HT_VEC_LANES; i++) from[i] = t + i < rows && lines[t + i] ? lines[t + i] : zeros;
+        size_t k = 0;
+        for (; k + HT_VEC_LANES <= columns; k += HT_VEC_LANES) {
             ht_vec tile[HT_VEC_LANES];
-            load_lines(tile, lines + t, t < rows ? rows - t : 0, k, ht_first_lanes(k < columns ? columns - k : 0));
+            load_lines(tile, from, k, columns, true);
             HT_UNROLL
-            for (size_t i = 0; i < HT_VEC_LANES; i++)
-                if (k + i < padded) ht_vstore(panel + (k + i) * width + t, tile[i]);
+            for (size_t i = 0; i < HT_VEC_LANES; i++) ht_vstore(panel + (k + i) * width + t, tile[i]);
         }
+        for (; k < padded; k += HT_VEC_LANES) {
+            ht_vec tile[HT_VEC_LANES];
+            load_lines(tile, from, k, columns, false);
+            for (size_t i = 0; i < HT_VEC_LANES && k + i < padded; i++)
+                ht_vstore(panel + (k + i) * width + t, tile[i]);
+        }
+    }
 }
 
 static void scatter_lines(const void *const *lines, size_t rows, size_t columns, const uint32_t *panel_lines,
                           size_t width, void *panel) {
     for (size_t t = 0; t < width; t += HT_VEC_LANES)
         for (size_t k = 0; k < columns; k += HT_VEC_LANES) {
+            const ht_lanes in = ht_first_lanes(columns - k);
             ht_vec tile[HT_VEC_LANES];
-            load_lines(tile, lines + t, t < rows ? rows - t : 0, k, ht_first_lanes(columns - k));
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++) {
+                const float *from = t + i < rows ? lines[t + i] : NULL;
+                tile[i] = from ? ht_load_f32(from + k, in) : ht_vsplat(0);
+                if (from) __builtin_prefetch(from + k + 128, 0, 2);
+            }
+            ht_vtranspose(tile);
             HT_UNROLL
             for (size_t i = 0; i < HT_VEC_LANES; i++)
                 if (k + i < columns) ht_vstore((float *)panel + panel_lines[k + i] * width + t, tile[i]);
