@@ -15,6 +15,8 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
+#define HT_VEC_GRIDS  // vectors as long as a grid has parts
+
 // clang-format off: the second is written in the words of the first
 #include "core/vec_avx512.h"
 #include "tiles.h"
@@ -115,6 +117,9 @@ const ht_nm_vectors ht_nm_avx512 = {
     .widen = {widen_f16, widen_bf16},
     .strips = {STRIP_KERNELS(strip, 1), STRIP_KERNELS(strip, 2), STRIP_KERNELS(strip, 4), STRIP_KERNELS(strip, 8)},
     .strip_rows = {12, 12, 12, 12, 12, 12, 12, 0},
+    .grids = {{WINDOW_KERNELS(panel, 2_grid)}, {WINDOW_KERNELS(panel, 3_grid)}, {WINDOW_KERNELS(panel, 4_grid)}},
+    .pack_pixels = pack_pixels,
+    .store_pixels = store_pixels,
     .strip_rest = {4, 4, 4, 4, 4, 4, 4, 0},
 };
 

@@ -4,40 +4,67 @@
 #define VECTORS 4
 #define SHARE 1
 #define QUADS 1
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 4
 #define SHARE 2
 #define QUADS 1
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 4
 #define SHARE 4
 #define QUADS 1
+#define GRID 0
 #include "avx512_panel.h"
 #endif
 #define VECTORS 2
 #define SHARE 1
 #define QUADS (UNIT_COLUMNS > 64 ? 1 : 2)  // sparse blocks are short: the loads of a group's sums weigh more
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 2
 #define SHARE 2
 #define QUADS 2
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 2
 #define SHARE 4
 #define QUADS 2
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 1
 #define SHARE 1
 #define QUADS 2
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 1
 #define SHARE 2
 #define QUADS 2
+#define GRID 0
 #include "avx512_panel.h"
 #define VECTORS 1
 #define SHARE 4
 #define QUADS 2
+#define GRID 0
 #include "avx512_panel.h"
+
+#if SLOTS
+#define VECTORS 4
+#define SHARE 1
+#define QUADS 1
+#define GRID 1
+#include "avx512_panel.h"
+#define VECTORS 3
+#define SHARE 1
+#define QUADS 1
+#define GRID 1
+#include "avx512_panel.h"
+#define VECTORS 2
+#define SHARE 1
+#define QUADS 2
+#define GRID 1
+#include "avx512_panel.h"
+#endif
 
 #if BITS < 8
 #define ROWS 1

@@ -6,6 +6,7 @@
 //   SHARE         rows of a quad that share their indices: 1, 2 or 4
 //   QUADS         quads worked on together: QUADS * 4 * VECTORS sums live in registers, 8 just hide the latency of the
 //                 FMAs
+//   GRID          1: the panel lies in pieces, ht_nm_panel_args.pieces
 //
 // One slot of one row is one broadcast weight and VECTORS x (panel load + FMA). The core does two of either a cycle, so
 // the bound is the FMA peak, and everything else has to hide in the other issue slots:
@@ -18,10 +19,24 @@
 //
 // A slot is an asm statement: compilers move panel loads, shuffles and the decoding of indices apart, spill, and so
 // lose 3 to 8 % here.
+#if GRID
+// A unit's columns of one vector lie side by side, then come those of the next vector.
+#define LINE 64
+#define LINE_SHIFT 6
+#define APART (UNIT_COLUMNS * 64)  // bytes from vector to vector
+#define PREFETCH(values) _mm_prefetch((const char *)(values) + l1_ahead, _MM_HINT_T0)  // they are in L2
+#define DISPLACEMENT(slot) (SLOT_COLUMN(slot) * 64)
+#else
 #define LINE (VECTORS * 64)  // bytes of a panel column
 #define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
+#define APART 64
+#define PREFETCH ht_prefetch_weights
+#define DISPLACEMENT(slot) (SLOT_COLUMN(slot) * LINE - BIAS)
+#endif
 #define FIELDS (HT_NM_QUAD / SHARE)
-#if SHARE == 1
+#if GRID
+#define SIZE GRID_SIZE(VECTORS)
+#elif SHARE == 1
 #define SIZE VECTORS
 #else
 #define SIZE SHARED_SIZE(VECTORS, SHARE)
@@ -46,7 +61,7 @@
 #define LOCATE_IN(q, field, slot)                                                                      \
     [word] "r"(words[q][(field) / 2]),                                                                 \
         [rotation] "i"(((field) % 2 * FIELD_BYTES * 8 + (slot) % UNIT * BITS - LINE_SHIFT + 64) % 64), \
-        [mask] "i"((WINDOW - 1) * LINE), [line] "i"(SLOT_COLUMN(slot) * LINE - BIAS)
+        [mask] "i"((WINDOW - 1) * LINE), [line] "i"(DISPLACEMENT(slot))
 #endif
 
 #define LOAD_WORDS(to, from)              \
@@ -60,6 +75,10 @@
 #elif VECTORS == 2
 #define EACH_VECTOR(of) of(0) of(1)
 #define LIST(name, constraint, v) [name##0] constraint((v)[0]), [name##1] constraint((v)[1])
+#elif VECTORS == 3
+#define EACH_VECTOR(of) of(0) of(1) of(2)
+#define LIST(name, constraint, v) \
+    [name##0] constraint((v)[0]), [name##1] constraint((v)[1]), [name##2] constraint((v)[2])
 #else
 #define EACH_VECTOR(of) of(0) of(1) of(2) of(3)
 #define LIST(name, constraint, v)                                                             \
@@ -70,16 +89,17 @@
 #define WEIGHT "vpermilps %[lane], %[splat], %[weight]\n\t"
 
 #if SHARE == 1
-#define FMA(v) "vfmadd231ps " #v "*64+%c[line](%[panel],%[offset]), %[weight], %[sum" #v "]\n\t"
-#define ROW(q, slot, row)                                                                                            \
-    do {                                                                                                             \
-        uint64_t offset;                                                                                             \
-        __m512 weight;                                                                                               \
-        __asm__ volatile(LOCATE WEIGHT EACH_VECTOR(FMA)                                                              \
-                         : LIST(sum, "+v", sums[(q) * HT_NM_QUAD + (row)]), [offset] "=&r"(offset),                  \
-                           [weight] "=&v"(weight)LOCATE_OUT(q, row)                                                  \
-                         : LOCATE_IN(q, row, slot), [panel] "r"(panel), [splat] "v"(splat), [lane] "i"((row) * 0x55) \
-                         : "cc");                                                                                    \
+#define FMA(v) "vfmadd231ps " #v "*%c[apart]+%c[line](%[panel],%[offset]), %[weight], %[sum" #v "]\n\t"
+#define ROW(q, slot, row)                                                                                             \
+    do {                                                                                                              \
+        uint64_t offset;                                                                                              \
+        __m512 weight;                                                                                                \
+        __asm__ volatile(LOCATE WEIGHT EACH_VECTOR(FMA)                                                               \
+                         : LIST(sum, "+v", sums[(q) * HT_NM_QUAD + (row)]), [offset] "=&r"(offset),                   \
+                           [weight] "=&v"(weight)LOCATE_OUT(q, row)                                                   \
+                         : LOCATE_IN(q, row, slot), [panel] "r"(panel), [splat] "v"(splat), [lane] "i"((row) * 0x55), \
+                           [apart] "i"(APART)                                                                         \
+                         : "cc");                                                                                     \
     } while (0)
 #else
 #define LOAD(v) "vmovaps " #v "*64+%c[line](%[panel],%[offset]), %[x" #v "]\n\t"
@@ -118,7 +138,7 @@
         HT_UNROLL                                                                \
         for (int q = 0; q < quads; q++) {                                        \
             weights[q] = _mm512_load_ps(values + q * quad_values + (step) * 16); \
-            ht_prefetch_weights(values + q * quad_values + (step) * 16);         \
+            PREFETCH(values + q * quad_values + (step) * 16);                    \
         }                                                                        \
         SLOT_OF((step) * 4)                                                      \
         SLOT_OF((step) * 4 + 1)                                                  \
@@ -144,8 +164,15 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
     HT_UNROLL
     for (int q = 0; q < quads; q++) LOAD_WORDS(words[q], indices + q * quad_bytes);
 
+#if GRID
+    const char *upcoming = a->pieces[0];
+#endif
     for (size_t group = 0; group < groups; group++) {
+#if GRID
+        const char *const *pieces = a->pieces;
+#else
         const char *panel = (const char *)a->panel + BIAS;
+#endif
         __m512 sums[QUADS * HT_NM_QUAD][VECTORS];
         HT_UNROLL
         for (int row = 0; row < quads * HT_NM_QUAD; row++) HT_UNROLL
@@ -157,6 +184,11 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
         const size_t next_quad = group + 1 < groups ? quad_bytes : 0;
         size_t distance = quad_bytes;
         for (size_t unit = units; unit > 0; unit--) {
+#if GRID
+            // Known a unit ahead, like the indices: all the panel loads of the unit would wait for it.
+            const char *panel = upcoming;
+            __asm__ volatile("mov %1, %0" : "=r"(upcoming) : "m"(*++pieces));
+#endif
             indices += UNIT_BYTES;
             if (quads > 1 && unit == 1 && rest == 0) {
                 indices += (quads - 1) * quad_bytes;
@@ -186,9 +218,11 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
 #endif
             HT_UNROLL
             for (int q = 0; q < quads; q++) __builtin_memcpy(words[q], next[q], sizeof next[q]);
+#if !GRID
             panel += UNIT_COLUMNS * LINE;
+#endif
         }
-#if BITS != 1 && UNIT > 4
+#if BITS != 1 && UNIT > 4 && !GRID
         if (rest > 0) {
             STEP(0);
 #if UNIT > 8
@@ -216,21 +250,32 @@ HT_INLINE void NAME(panel_all, SIZE)(const ht_nm_panel_args *a, const size_t res
     if (QUADS > 1) NAME(panel_groups, SIZE)(a, &at, a->quads % QUADS, 1, rest);
 }
 
+#if !GRID
 // Apart from the full blocks', so that their loop stays tight.
 static __attribute__((noinline)) void NAME(panel_last, SIZE)(const ht_nm_panel_args *a, size_t rest) {
     NAME(panel_all, SIZE)(a, rest);
 }
 
+#endif
+
 static void NAME(panel, SIZE)(const ht_nm_panel_args *a) {
+#if GRID
+    NAME(panel_all, SIZE)(a, 0);
+#else
     const size_t rest = BITS == 1 ? 0 : a->slots % UNIT / HT_NM_STEP;
     if (rest)
         NAME(panel_last, SIZE)(a, rest);
     else
         NAME(panel_all, SIZE)(a, 0);
+#endif
 }
 
 #undef LINE
 #undef LINE_SHIFT
+#undef APART
+#undef DISPLACEMENT
+#undef PREFETCH
+#undef GRID
 #undef FIELDS
 #undef SIZE
 #undef UNIT_BYTES

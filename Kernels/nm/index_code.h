@@ -21,6 +21,10 @@
 #define SHARED_SIZE(size, share) SHARED_SIZE_WITH(size, share)
 #define SHARED_SIZE_WITH(size, share) size##_shared##share
 
+// And of one for panels of a grid.
+#define GRID_SIZE(size) GRID_SIZE_WITH(size)
+#define GRID_SIZE_WITH(size) size##_grid
+
 // The kernels of all codes, for a table.
 #define KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 1, 0, size), NAME_WITH(stem, 8, 0, size)}
 #define STRIP_KERNELS(stem, size) {WINDOW_KERNELS(stem, size), NAME_WITH(stem, 1, 0, size)}

@@ -7,6 +7,7 @@
 #include "core/floats.h"
 #include "core/flush.h"
 #include "core/machine.h"
+#include "grid.h"
 #include "shared_taps.h"
 
 // What is worked on at once: rows of X and columns of Y, whose sums (245 to 524 KB) stay in L2.
@@ -20,8 +21,7 @@ enum {
     widest_panel = 64,
     one_pass_outputs = 1024,
     wide_bytes = 16 << 10,          // of widened weights that strips take at once
-    wide_strips = 4 * HT_NM_STRIP,   // a multiple of the strips that kernels work on together
-    finish_outputs = 4 * HT_NM_STRIP  // columns of Y whose sums are finished and stored together
+    wide_strips = 4 * HT_NM_STRIP    // a multiple of the strips that kernels work on together
 };
 
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
@@ -31,6 +31,8 @@ static blocking choose_blocking(const ht_nm_layout *l) {
     if (l->rows <= one_pass_outputs) return (blocking){128, ht_round_up(l->rows, wide_strips), true};
     return (blocking){128, 480, false};
 }
+
+size_t ht_nm_outputs_at_once(const ht_nm_layout *l) { return choose_blocking(l).outputs; }
 
 // Columns of Y that there is room for, as the last strip may reach behind the last.
 static size_t output_capacity(const ht_nm_layout *l) { return choose_blocking(l).outputs + HT_NM_STRIP; }
@@ -317,8 +319,8 @@ static void add_block(const job *j, const panel *p, size_t b, const weights *w, 
 
 // The last block, a few strips at a time, each stored while its sums are in L1.
 static void finish(const job *j, const panel *p, const weights *w, size_t end) {
-    for (size_t o = w->o; o < end; o += finish_outputs) {
-        size_t stop = ht_min(end, o + finish_outputs);
+    for (size_t o = w->o; o < end; o += HT_NM_FINISH) {
+        size_t stop = ht_min(end, o + HT_NM_FINISH);
         add_block(j, p, j->l->blocks - 1, w, o, stop);
         const ht_nm_target target = ht_nm_target_at(j->task, j->t + p->row, o);
         j->vectors->store[j->task->y_order](j->sums + p->row * output_capacity(j->l) + (o - w->o) * p->shape->width,
@@ -538,6 +540,7 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
         store_empty(v, task);
         return;
     }
+    if (ht_nm_grid_run(v, task)) return;
     job j = {.task = task, .vectors = v, .l = l, .code = l->code, .source = *task, .x = task->scratch};
     if (task->schedule) schedule(&j, task->schedule);
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {

@@ -13,6 +13,7 @@
 enum {
     HT_NM_STEP = 4,  // slots of f32 in a vector of 64 bytes of a quad
     HT_NM_STRIP_ROWS = 8,  // of X that one pass over a strip takes at most
+    HT_NM_FINISH = 4 * HT_NM_STRIP,  // columns of Y whose sums are finished and stored together
     HT_NM_PANEL_ROWS = 128  // of X that keep a thread busy: fewer are split by columns of Y instead
 };
 
@@ -24,6 +25,9 @@ typedef struct ht_nm_panel_args {
     size_t slots;  // of a row
     size_t unit_slots;  // of a map, but for the last
     const float *panel;  // [column][width]
+    /// Instead of a panel, for kernels of grids: where the columns of each unit of slots lie, [vector][column][16].
+    /// Behind the last follows the first once more. There are whole units only.
+    const char *const *pieces;
     float *sums;  // [row][width]
     bool first;  // the sums start at zero
 } ht_nm_panel_args;
@@ -44,6 +48,12 @@ typedef struct ht_nm_strip_args {
 
 typedef void ht_nm_strip_kernel(const ht_nm_strip_args *args);
 
+enum {
+    HT_NM_GRID_PARTS = 16,  // lanes of a vector of a grid, see grid.h
+    HT_NM_GRID_LEAST = 2,  // vectors of its panels
+    HT_NM_GRID_MOST = 4
+};
+
 typedef struct ht_nm_panel_shape {
     size_t width;  // rows of X in a panel
     ht_nm_panel_kernel *kernel[HT_NM_CODES];  // null: this width does not pay for the code
@@ -52,13 +62,13 @@ typedef struct ht_nm_panel_shape {
 /// Some rows and columns of Y and what happens to their values before they are stored. A line is a row of Y, or a
 /// column where Y is feature-major.
 typedef struct ht_nm_target {
-    char *y;                      // the first value
-    size_t y_stride;              // bytes, from line to line
-    ht_dtype dtype;               // of y
-    bool streams;                 // too much to stay in L2, and lines on their boundaries: stored past the caches
-    const char *residual;         // likewise, or null
+    char *y;  // the first value
+    size_t y_stride;  // bytes, from line to line
+    ht_dtype dtype;  // of y
+    bool streams;  // too much to stay in L2, and lines on their boundaries: stored past the caches
+    const char *residual;  // likewise, or null
     size_t residual_stride;
-    const float *bias;            // of the first column, or null
+    const float *bias;  // of the first column, or null
     const ht_epilogue *epilogue;  // the activation
 } ht_nm_target;
 
@@ -84,6 +94,16 @@ typedef struct ht_nm_vectors {
     void (*widen[2])(const void *values, size_t count, float *to);
     /// Kernels for 1, 2, 4 and 8 rows of X; null where panels serve every number of rows.
     ht_nm_strip_kernel *strips[4][HT_NM_CODES];
+    /// Kernels for panels of 2, 3 and 4 vectors of a grid; null: images are taken as products.
+    ht_nm_panel_kernel *grids[HT_NM_GRID_MOST - HT_NM_GRID_LEAST + 1][HT_NM_CODES];
+    /// Copies `columns` values of 16 pixels to to[column / piece][column % piece][16], where each piece is `apart`
+    /// floats behind the one before; zero where there is no pixel or value.
+    void (*pack_pixels)(const void *const *pixels, size_t columns, size_t padded, size_t piece, size_t apart,
+                        float *to);
+    /// y[lines[row]][o] = epilogue(sums[o][row]) for up to 16 columns of a row-major Y from its first row on; rows with
+    /// the number SIZE_MAX are left out.
+    void (*store_pixels)(const float *sums, size_t width, const size_t *lines, size_t columns,
+                         const ht_nm_target *target);
     size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels
     size_t strip_rest[HT_NM_CODES];  // likewise for rows behind whole panels
 } ht_nm_vectors;
@@ -92,6 +112,9 @@ typedef struct ht_nm_vectors {
 ht_nm_target ht_nm_target_at(const ht_nm_task *task, size_t t, size_t o);
 
 extern const ht_nm_vectors ht_nm_avx512;
+
+/// Columns of Y that are worked on at once.
+size_t ht_nm_outputs_at_once(const ht_nm_layout *layout);
 
 /// One thread's product with the kernels of one ISA.
 void ht_nm_panels_run(const ht_nm_vectors *vectors, const ht_nm_task *task);

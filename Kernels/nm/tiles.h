@@ -18,13 +18,17 @@ HT_INLINE void load_lines(ht_vec tile[HT_VEC_LANES], const float *const lines[HT
     ht_vtranspose(tile);
 }
 
-// Lines that there are not are replaced once, so that the loop has no branches. `columns` are of one block.
+// Zeros instead of lines that there are not, so that loops over columns, at most those of a block, have no branches.
+HT_INLINE void find_all_lines(const void *const *lines, size_t rows, const float *all[HT_VEC_LANES]) {
+    static const float zeros[HT_NM_MAX_COLUMNS];
+    for (size_t i = 0; i < HT_VEC_LANES; i++) all[i] = i < rows && lines[i] ? lines[i] : zeros;
+}
+
 static void pack_lines(const void *const *lines, size_t rows, size_t columns, size_t padded, size_t width,
                        float *panel) {
-    static const float zeros[HT_NM_MAX_COLUMNS];
     for (size_t t = 0; t < width; t += HT_VEC_LANES) {
         const float *from[HT_VEC_LANES];
-        for (size_t i = 0; i < HT_VEC_LANES; i++) from[i] = t + i < rows && lines[t + i] ? lines[t + i] : zeros;
+        find_all_lines(lines + t, t < rows ? rows - t : 0, from);
         size_t k = 0;
         for (; k + HT_VEC_LANES <= columns; k += HT_VEC_LANES) {
             ht_vec tile[HT_VEC_LANES];
@@ -35,8 +39,7 @@ static void pack_lines(const void *const *lines, size_t rows, size_t columns, si
         for (; k < padded; k += HT_VEC_LANES) {
             ht_vec tile[HT_VEC_LANES];
             load_lines(tile, from, k, columns, false);
-            for (size_t i = 0; i < HT_VEC_LANES && k + i < padded; i++)
-                ht_vstore(panel + (k + i) * width + t, tile[i]);
+            for (size_t i = 0; i < HT_VEC_LANES && k + i < padded; i++) ht_vstore(panel + (k + i) * width + t, tile[i]);
         }
     }
 }
@@ -184,6 +187,52 @@ static void store_rows(const float *sums, size_t rows, size_t columns, const ht_
             put(&to, r, o, ht_vadd(ht_vload(sums + r * HT_NM_STRIP + o), bias), in, false);
     }
 }
+
+#ifdef HT_VEC_GRIDS
+// Pieces are whole vectors of columns.
+static void pack_pixels(const void *const *pixels, size_t columns, size_t padded, size_t piece, size_t apart,
+                        float *to) {
+    for (size_t begin = 0; begin < padded; begin += HT_NM_MAX_COLUMNS) {
+        const size_t end = ht_min(padded, begin + HT_NM_MAX_COLUMNS);
+        const void *lines[HT_VEC_LANES];
+        const float *from[HT_VEC_LANES];
+        for (size_t i = 0; i < HT_VEC_LANES; i++) lines[i] = pixels[i] ? (const float *)pixels[i] + begin : NULL;
+        find_all_lines(lines, HT_VEC_LANES, from);
+        for (size_t k = begin; k < end; k += HT_VEC_LANES) {
+            ht_vec tile[HT_VEC_LANES];
+            if (k + HT_VEC_LANES <= columns)
+                load_lines(tile, from, k - begin, columns - begin, true);
+            else
+                load_lines(tile, from, k - begin, columns > begin ? columns - begin : 0, false);
+            float *at = to + k / piece * apart + k % piece * HT_VEC_LANES;
+            HT_UNROLL
+            for (size_t i = 0; i < HT_VEC_LANES; i++) ht_vstore(at + i * HT_VEC_LANES, tile[i]);
+        }
+    }
+}
+
+HT_INLINE void store_pixels_with(const outlet *to, const float *sums, size_t width, const size_t *lines, size_t columns,
+                                 const bool plain) {
+    const ht_lanes in = ht_first_lanes(columns);
+    const ht_vec bias = bias_of_lanes(to, 0, in);
+    for (size_t t = 0; t < width; t += HT_VEC_LANES) {
+        ht_vec tile[HT_VEC_LANES];
+        load_tile(tile, sums + t, width);
+        HT_UNROLL
+        for (size_t i = 0; i < HT_VEC_LANES; i++)
+            if (lines[t + i] != SIZE_MAX) put(to, lines[t + i], 0, ht_vadd(tile[i], bias), in, plain);
+    }
+}
+
+static void store_pixels(const float *sums, size_t width, const size_t *lines, size_t columns,
+                         const ht_nm_target *target) {
+    const outlet to = make_outlet(target, HT_NM_STRIP * sizeof(float));
+    if (is_plain(&to))
+        store_pixels_with(&to, sums, width, lines, columns, true);
+    else
+        store_pixels_with(&to, sums, width, lines, columns, false);
+}
+#endif
 
 HT_INLINE void store_features_with(const outlet *to, const float *sums, size_t width, size_t rows, size_t columns,
                                    const bool plain) {
