@@ -100,7 +100,8 @@ ht_status ht_nm_entry_columns(size_t o, size_t k, const void *packed, size_t pac
     if (!status && k > UINT32_MAX) status = HT_ERROR_OVERFLOW;
     // Callers address memory with these numbers.
     if (!status) status = ht_nm_packed_check(packed, packed_size);
-    for (size_t row = 0; !status && row < o; row++)
+    // Rows without entries are not walked: a header may claim any number of them.
+    for (size_t row = 0; !status && l.blocks && row < o; row++)
         for (size_t e = 0; e < ht_nm_entries(&l); e++)
             ((uint32_t *)((char *)columns + row * columns_stride))[e] =
                 (uint32_t)ht_nm_entry_column(&l, packed, row, e);
