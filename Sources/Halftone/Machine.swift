@@ -35,6 +35,10 @@ public enum Machine {
     /// The OpenMP runtime that threads come from, as in `"libomp.so.5"`; `"serial"` when none was found.
     public static var threadRuntime: String { String(cString: ht_thread_runtime()) }
 
+    /// The file that dense weight gradients come from, as in `"libopenblas.so.0"`; `"none"` when no BLAS was found. The
+    /// environment variable `HALFTONE_BLAS` names one, or `none`.
+    public static var blasRuntime: String { String(cString: ht_blas_runtime()) }
+
     /// How many threads a call uses when it may use all.
     public static var threadCount: Int { Int(ht_thread_count()) }
 }

@@ -59,7 +59,7 @@ extension ht_options {
 }
 
 /// An array that a call of the C library fills; it is empty when the call fails.
-func array<Element: KernelNumber>(
+func array<Element: BitwiseCopyable>(
     count: Int, filledBy call: (UnsafeMutableRawPointer?) -> ht_status
 ) -> (ht_status, [Element]) {
     var status = HT_OK
