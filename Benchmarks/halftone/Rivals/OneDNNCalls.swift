@@ -1,6 +1,7 @@
 import CHalftone
 
-/// The functions of oneDNN's C interface that products and convolutions need, and the values of its enumerations (dnnl_types.h, 3.x).
+/// The functions of oneDNN's C interface that products and convolutions need, and the values of its enumerations
+/// (dnnl_types.h, 3.x).
 final class OneDNNCalls {
     typealias Object = OpaquePointer
     typealias Status = Int32

@@ -99,11 +99,6 @@ struct VerifyCommand: ParsableCommand {
         return try describing(verifyCase.description) { try VerifyOutcome(of: verifyCase) }
     }
 
-    /// Puts what was being done in front of an error.
-    private func describing<Result>(_ text: String, _ body: () throws -> Result) throws -> Result {
-        do { return try body() } catch let error as ToolError { throw ToolError("\(text)\n\(error)") }
-    }
-
     private func printFailure(_ fault: ToolError, _ number: Int, _ kernel: Kernel) {
         print(
             """
@@ -119,4 +114,9 @@ struct VerifyCommand: ParsableCommand {
 protocol VerifyJudge: CustomStringConvertible {
     /// What is wrong with a kernel's result, or `nil`.
     func fault(of row: KernelRow) throws -> String?
+}
+
+/// Puts the case in front of an error.
+func describing<Result>(_ verifyCase: String, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as ToolError { throw ToolError("\(verifyCase)\n\(error)") }
 }

@@ -16,10 +16,9 @@ struct VerifyGradient: VerifyJudge {
     private struct Sampled {
         let weights: VerifyWeights
         let packed: Memory
-        /// Of each row, as the rule of halftone/nm.h has them.
+        /// Of each row, as the rule of halftone/nm.h has them, and how many.
         let columns: [[Int]]
-
-        var count: Int { columns.first?.count ?? 0 }
+        let count: Int
     }
 
     init(_ operation: Operation, seed: UInt64, number: Int) throws {
@@ -35,7 +34,7 @@ struct VerifyGradient: VerifyJudge {
         gap = VerifyCase.gap(&random)
         sampled = try isSampled ? Self.sampled(problem, style, &random) : nil
         reference = try Self.blank(problem, sampled, gap)
-        try run(to: reference, isa: HT_ISA_REF, threads: 1)
+        try describing(description) { try run(to: reference, isa: HT_ISA_REF, threads: 1) }
     }
 
     private static func input(
@@ -56,7 +55,8 @@ struct VerifyGradient: VerifyJudge {
             try problem.pack(w.memory.address, type: type, mask: mask, pattern: weights.pattern)
         }
         return Sampled(
-            weights: weights, packed: packed, columns: (0..<o).map { row in weights.entries(line: row).map(\.column) })
+            weights: weights, packed: packed, columns: (0..<o).map { row in weights.entries(line: row).map(\.column) },
+            count: weights.pattern.entries(columns: k))
     }
 
     private static func blank(_ problem: Problem, _ sampled: Sampled?, _ gap: Int) throws -> StridedMemory {

@@ -114,7 +114,8 @@ struct VerifyOutcome: VerifyJudge {
 }
 
 extension ExactSum {
-    /// Compares with the bound of halftone/nm.h, to which the rounding of the epilogue and of subnormal numbers is added.
+    /// Compares with the bound of halftone/nm.h, to which the rounding of the epilogue and of subnormal numbers is
+    /// added.
     fileprivate func fault(of found: Float, _ c: VerifyCase, row: Int, column: Int) -> String? {
         let columns = c.outputSize.columns
         let (exact, slope) = c.epilogue.exact(value, row: row, column: column, columns: columns)

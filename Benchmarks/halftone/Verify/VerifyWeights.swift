@@ -127,7 +127,7 @@ struct VerifyLayout {
 
     init(_ problem: Problem, _ permutation: [UInt32]?) {
         geometry = problem.geometry
-        isForward = problem.operation.direction == .forward
+        isForward = problem.operation.direction != .backward
         taps = geometry.taps
         lines = isForward ? geometry.outputs : geometry.channels
         groupLines = isForward ? geometry.groupOutputs : geometry.groupChannels
