@@ -94,9 +94,26 @@ static bool choose_size(ht_nm_layout *l) {
     return true;
 }
 
+// An origin has one byte.
+static bool is_transposable(const ht_nm_matrix *of) {
+    return (of->m == 4 || of->m == 8 || of->m == 16) && of->n < of->m && of->shared_rows == 1 && of->taps == 1;
+}
+
+static ht_status add_turned(ht_nm_layout *l) {
+    ht_nm_layout turned;
+    ht_status status = ht_nm_turned_layout(l, &turned);
+    if (status) return status;
+    l->turned_indices = l->bytes;
+    l->origins = l->turned_indices + turned.bytes - turned.indices;
+    l->bytes = l->origins + ht_round_up((turned.indices - turned.values) / l->value_bytes, HT_ALIGNMENT);
+    return HT_OK;
+}
+
 ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
     if (!ht_nm_is_pattern(of->n, of->m)) return HT_ERROR_PATTERN;
     if (!ht_nm_is_weight(of->dtype)) return HT_ERROR_BLOB_DTYPE;
+    if (of->kind == HT_BLOB_NM_TRANSPOSABLE && of->dtype == HT_DTYPE_I8) return HT_ERROR_BLOB_DTYPE;
+    if (of->kind == HT_BLOB_NM_TRANSPOSABLE && !is_transposable(of)) return HT_ERROR_PATTERN;
     *l = (ht_nm_layout){.of = *of,
                         .rows = of->rows,
                         .n = of->n,
@@ -129,7 +146,7 @@ ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
         l->permutation = l->bytes;
         l->bytes += ht_round_up(of->tap_columns * sizeof(uint32_t), HT_ALIGNMENT);
     }
-    return HT_OK;
+    return of->kind == HT_BLOB_NM_TRANSPOSABLE ? add_turned(l) : HT_OK;
 }
 
 // One tap is written as 0, as before there were several.
@@ -153,7 +170,7 @@ ht_blob_header ht_nm_layout_header(const ht_nm_layout *l) {
     return header;
 }
 
-static bool is_known_kind(unsigned kind) { return kind == HT_BLOB_NM || kind == HT_BLOB_NM_BACKWARD; }
+static bool is_known_kind(unsigned kind) { return HT_BLOB_NM <= kind && kind <= HT_BLOB_NM_TRANSPOSABLE; }
 
 // The blob says of itself what the packer would.
 static bool is_sealed_as(const ht_nm_layout *l, const ht_blob_header *header) {
@@ -187,7 +204,7 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
 ht_status ht_nm_layout_open_product(const void *packed, size_t size, ht_nm_layout *l) {
     ht_status status = ht_nm_layout_open(packed, size, l);
     if (status) return status;
-    if (l->of.kind != HT_BLOB_NM) return HT_ERROR_BLOB_FOREIGN;
+    if (!ht_nm_is_forward(l->of.kind)) return HT_ERROR_BLOB_FOREIGN;
     return l->of.taps == 1 ? HT_OK : HT_ERROR_BLOB_SHAPE;
 }
 

@@ -72,9 +72,15 @@ typedef struct ht_nm_layout {
     size_t last_slots;           // in the last block
     size_t bundles;
     size_t values, indices;      // byte offsets in the blob
+    size_t turned_indices;       // of a transposable blob: likewise, of the index fields of backward weights
+    size_t origins;              // and of an origin for each of their slots, see ht_nm_origin
+    bool is_turned;              // backward weights that lie in a transposable blob: ht_nm_turn takes them out
     size_t permutation;          // likewise, of a column number for each place of a tap; 0: there is none
     size_t bytes;                // the blob
 } ht_nm_layout;
+
+/// Whether rows of the blob are rows of W.
+static inline bool ht_nm_is_forward(ht_blob_kind kind) { return kind != HT_BLOB_NM_BACKWARD; }
 
 static inline bool ht_nm_is_pattern(size_t n, size_t m) { return 1 <= n && n <= m && m <= 64; }
 
@@ -207,6 +213,30 @@ static inline size_t ht_nm_next_column(uint32_t *map) {
     *map &= *map - 1;
     return column;
 }
+
+enum {
+    HT_NM_ZERO_ORIGIN = 254,  // of a slot whose group was filled up with a weight that is not stored: +0
+    HT_NM_NO_ORIGIN = 255  // of padding: -0
+};
+
+/// Which value of the tile of m x m weights (m = 4, 8 or 16) that a row and a group of columns meet in, where it is
+/// entry `rank` of the group. Values of a tile are counted by bundles, their slots, their rows.
+static inline uint8_t ht_nm_origin(const ht_nm_layout *l, size_t row, size_t rank) {
+    return (uint8_t)((row % l->m / HT_NM_QUAD * l->n + rank) * HT_NM_QUAD + row % HT_NM_QUAD);
+}
+
+/// The layout of the backward weights of a transposable blob.
+ht_status ht_nm_turned_layout(const ht_nm_layout *layout, ht_nm_layout *turned);
+
+/// The origins of a bundle of backward weights in block b: [slot][row].
+static inline const uint8_t *ht_nm_origins(const ht_nm_layout *l, const ht_nm_layout *turned, const void *packed,
+                                           size_t b, size_t bundle) {
+    const char *none = packed, *values = ht_nm_values(turned, packed, b, bundle);
+    return (const uint8_t *)packed + l->origins + ((size_t)(values - none) - turned->values) / l->value_bytes;
+}
+
+/// Writes the backward weights of a transposable blob as a blob without a header. Damaged blobs make some weights.
+void ht_nm_turn(const ht_nm_layout *turned, const void *packed, void *to, int threads);
 
 /// Writes the fields of `bundles` bundles of block b as if rows shared none: for kernels that know no sharing.
 void ht_nm_expand_indices(const ht_nm_layout *l, const uint8_t *indices, size_t b, size_t bundles, uint8_t *expanded);

@@ -105,7 +105,9 @@ ht_status ht_nm_conv_scratch_size(const ht_conv_shape *shape, ht_dtype x, const 
     ht_nm_operation op;
     ht_nm_layout l;
     ht_status status = ht_nm_layout_open(packed, packed_size, &l);
-    if (!status) status = convolution(l.of.kind, x, shape, &image, &op);
+    if (status) return status;
+    ht_blob_kind kind = ht_nm_is_forward(l.of.kind) ? HT_BLOB_NM : HT_BLOB_NM_BACKWARD;
+    status = convolution(kind, x, shape, &image, &op);
     if (status) return status;
     op.packed = packed;
     op.packed_size = packed_size;

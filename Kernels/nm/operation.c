@@ -84,12 +84,21 @@ static ht_status check_shape(const ht_nm_operation *op, const ht_nm_layout *l) {
     return (fits && same_kernel) || op->taps == 0 ? HT_OK : HT_ERROR_BLOB_SHAPE;
 }
 
+// A blob of weights for both directions serves one group. The layout becomes that of the direction.
+static ht_status check_transposable(const ht_nm_operation *op, ht_nm_layout *l) {
+    const ht_nm_layout both = *l;
+    if (op->groups != 1) return HT_ERROR_BLOB_FOREIGN;
+    ht_status status = ht_nm_is_forward(op->kind) ? HT_OK : ht_nm_turned_layout(&both, l);
+    return status ? status : check_shape(op, l);
+}
+
 // The layout of the first group's blob; all groups have the same.
 static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_nm_layout *l) {
     size_t bytes;
     ht_status status = ht_nm_layout_open(op->packed, op->packed_size, l);
     if (status) return status;
     if (!contains(p->weights, l->dtype)) return HT_ERROR_BLOB_DTYPE;
+    if (l->of.kind == HT_BLOB_NM_TRANSPOSABLE) return check_transposable(op, l);
     if (l->of.kind != op->kind) return HT_ERROR_BLOB_FOREIGN;
     status = check_shape(op, l);
     if (status) return status;
@@ -208,6 +217,7 @@ static bool needs_copy(const ht_nm_layout *l, bool is_image, ht_order x_order) {
 // What a call needs beside the kernels' scratch lies in front of that of the pieces.
 typedef struct scratch {
     size_t each;         // of a piece
+    size_t turned;       // weights of a transposable blob
     size_t panel_lines;  // of columns of a permuted X
     size_t copy;         // of X
     size_t bytes;        // of all
@@ -225,7 +235,8 @@ static ht_status plan_scratch(const product *p, const ht_nm_operation *op, const
         s->copy = ht_round_up(s->copy, HT_ALIGNMENT);
     }
     if (l->permutation) s->panel_lines = ht_round_up(l->of.tap_columns * sizeof(uint32_t), HT_ALIGNMENT);
-    bool fits = ht_mul(s->each, pieces, &s->bytes) && ht_add(s->bytes, s->panel_lines, &s->bytes) &&
+    if (l->is_turned) s->turned = ht_round_up(l->bytes, HT_ALIGNMENT);
+    bool fits = ht_mul(s->each, pieces, &s->bytes) && ht_add(s->bytes, s->turned + s->panel_lines, &s->bytes) &&
                 ht_add(s->bytes, s->copy, &s->bytes);
     return fits ? HT_OK : HT_ERROR_OVERFLOW;
 }
@@ -341,6 +352,11 @@ static ht_status run_group(const ht_nm_operation *op, split *s, const ht_nm_task
     if (task->epilogue.quantization) {
         quantization = quantization_of_group(task->epilogue.quantization, group * task->layout->rows);
         task->epilogue.quantization = &quantization;
+    }
+    if (size->turned) {
+        ht_nm_turn(task->layout, task->packed, memory, threads);
+        task->packed = memory;
+        memory += size->turned;
     }
     if (size->panel_lines) {
         ht_status status = take_permutation(task, (uint32_t *)memory);

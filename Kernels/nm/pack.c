@@ -16,6 +16,7 @@ typedef struct pack_job {
     const uint32_t *permutation;  // of backward weights: place j is row permutation[j] of W; null: row first_row + j
     size_t first_row;        // of W for this group of a convolution
     void *packed;
+    const struct pack_job *forward;  // of the backward weights of a transposable blob: the forward ones. Null else
 } pack_job;
 
 // Where a weight lies in W.
@@ -26,7 +27,7 @@ typedef struct position {
 // Backward weights are W transposed, with the taps in reverse.
 static position position_of(const pack_job *job, size_t row, size_t tap, size_t place) {
     const ht_nm_matrix *of = &job->layout.of;
-    if (of->kind == HT_BLOB_NM) return (position){job->first_row + row, tap * of->tap_columns + place};
+    if (ht_nm_is_forward(of->kind)) return (position){job->first_row + row, tap * of->tap_columns + place};
     size_t from = job->permutation ? job->permutation[place] : job->first_row + place;
     return (position){from, (of->taps - 1 - tap) * of->rows + row};
 }
@@ -71,6 +72,7 @@ static uint64_t entries(const pack_job *job, size_t row, ht_nm_segment group) {
 typedef struct slot_writer {
     const ht_nm_layout *layout;
     void *values;
+    uint8_t *origins;        // null, or: written instead of the values
     uint8_t *indices;
     size_t lane;             // of the row in its bundle
     size_t width;            // columns of the block; of a row behind the last, which is all padding, none
@@ -93,16 +95,22 @@ static void write_slot(slot_writer *out, const void *value, size_t column) {
     size_t index = column % l->window;
     uint32_t bits =
         l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->slot % l->unit_slots * l->index_bits;
-    memcpy((void *)ht_nm_value(l, out->values, out->lane, out->slot), value, l->value_bytes);
+    if (out->origins)
+        memcpy(out->origins + out->slot * l->together + out->lane, value, 1);
+    else
+        memcpy((void *)ht_nm_value(l, out->values, out->lane, out->slot), value, l->value_bytes);
     if (writes_fields(out)) write_bits(out, bits);
     out->slot++;
 }
 
 // A weight that changes no sum: fma(-0, +0, sum) is sum for every sum; +0 would turn a sum of -0 into +0.
-static const void *padding(const ht_nm_layout *l) {
+static const void *padding(const slot_writer *out) {
+    const ht_nm_layout *l = out->layout;
+    static const uint8_t none = HT_NM_NO_ORIGIN;
     static const float minus_zero = -0.0f;
     static const uint16_t minus_zero_16 = 0x8000;
     static const int8_t zero = 0;
+    if (out->origins) return &none;
     return l->value_bytes == 4 ? (const void *)&minus_zero : l->value_bytes == 2 ? (const void *)&minus_zero_16 : &zero;
 }
 
@@ -118,19 +126,31 @@ static void write_padding(slot_writer *out, size_t end) {
             behind = behind < first ? first : behind;
         else
             behind = l->window_slots ? l->window - 1 : out->width;
-        write_slot(out, padding(l), l->code == HT_NM_CODE_MAP ? behind++ : behind);
+        write_slot(out, padding(out), l->code == HT_NM_CODE_MAP ? behind++ : behind);
     }
 }
 
 static slot_writer writer(const pack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
     size_t bundle = row / l->together;
+    const uint8_t *origins = job->forward ? ht_nm_origins(&job->forward->layout, l, job->packed, b, bundle) : NULL;
     return (slot_writer){l,
                          (void *)ht_nm_values(l, job->packed, b, bundle),
+                         (uint8_t *)origins,
                          (uint8_t *)ht_nm_indices(l, job->packed, b, bundle),
                          row % l->together,
                          row < l->rows ? ht_nm_block_width(l, b) : 0,
                          0};
+}
+
+// Where the forward weights store a weight.
+static uint8_t origin_of(const pack_job *forward, position at) {
+    const ht_nm_layout *l = &forward->layout;
+    const size_t begin = at.column / l->m * l->m, place = at.column - begin;
+    const ht_nm_segment group = ht_nm_segment_at(l, begin, ht_min(l->columns, begin + l->m));
+    const uint64_t stored = entries(forward, at.row, group);
+    if (!(stored >> place & 1)) return HT_NM_ZERO_ORIGIN;
+    return ht_nm_origin(l, at.row, (size_t)__builtin_popcountll(stored & lowest_bits(place)));
 }
 
 static void pack_group(const pack_job *job, slot_writer *out, size_t row, size_t b, size_t c) {
@@ -141,13 +161,18 @@ static void pack_group(const pack_job *job, slot_writer *out, size_t row, size_t
     for (uint64_t chosen = entries(job, row, group); chosen; chosen &= chosen - 1) {
         size_t place = (size_t)__builtin_ctzll(chosen);
         position at = position_of(job, row, group.tap, group.place + place);
+        if (job->forward) {
+            const uint8_t origin = origin_of(job->forward, at);
+            write_slot(out, &origin, c + place);
+            continue;
+        }
         bool filled_up = job->mask && !in_mask(job, at);
         const char *w = (const char *)weights_row(job, at.row) + at.column * l->value_bytes;
         write_slot(out, filled_up ? (const void *)&zero : w, c + place);
     }
     // A tap's last group may have fewer columns, and columns behind them in which X is zero.
     for (size_t place = group.present; place < group.columns && out->slot < last; place++)
-        write_slot(out, padding(l), c + place);
+        write_slot(out, padding(out), c + place);
 }
 
 static void pack_block(const pack_job *job, size_t row, size_t b) {
@@ -190,6 +215,15 @@ static void write_permutation(const pack_job *job) {
     }
 }
 
+// That of the backward weights of a transposable blob, whose index fields stand elsewhere.
+static pack_job turned_job(const pack_job *forward) {
+    pack_job turned = *forward;
+    ht_nm_turned_layout(&forward->layout, &turned.layout);
+    turned.layout.indices = forward->layout.turned_indices;
+    turned.forward = forward;
+    return turned;
+}
+
 // Writes the blob of one group.
 static void write_blob(const pack_job *job, int threads) {
     const ht_nm_layout *l = &job->layout;
@@ -198,6 +232,10 @@ static void write_blob(const pack_job *job, int threads) {
     memset((char *)job->packed + l->indices, 0, l->bytes - l->indices);
     if (l->blocks) ht_each_row(pack_row, (void *)job, l->bundles * l->together, threads);
     if (l->permutation) write_permutation(job);
+    if (l->of.kind == HT_BLOB_NM_TRANSPOSABLE) {
+        const pack_job turned = turned_job(job);
+        if (l->blocks) ht_each_row(pack_row, (void *)&turned, turned.layout.bundles * turned.layout.together, threads);
+    }
 }
 
 // MARK: calls
@@ -212,7 +250,7 @@ typedef struct request {
 
 static request matrix_request(ht_blob_kind kind, size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
                               const uint32_t *permutation) {
-    bool forward = kind == HT_BLOB_NM;
+    bool forward = ht_nm_is_forward(kind);
     return (request){.of = {.kind = kind,
                             .rows = forward ? o : k,
                             .taps = 1,
@@ -294,7 +332,10 @@ static ht_status check_group(const pack_job *job) {
         ht_status status = ht_check_permutation(job->permutation, job->layout.of.tap_columns, job->first_row);
         if (status) return status;
     }
-    return all_fit(job) ? HT_OK : HT_ERROR_NOT_SPARSE;
+    if (!all_fit(job)) return HT_ERROR_NOT_SPARSE;
+    if (job->layout.of.kind != HT_BLOB_NM_TRANSPOSABLE) return HT_OK;
+    const pack_job turned = turned_job(job);
+    return all_fit(&turned) ? HT_OK : HT_ERROR_NOT_SPARSE;
 }
 
 static ht_status pack(const request *asked, pack_job job, size_t packed_size, const ht_options *options) {
@@ -334,6 +375,12 @@ ht_status ht_nm_backward_packed_size(size_t o, size_t k, size_t n, size_t m, ht_
     return packed_size(&asked, options, size);
 }
 
+ht_status ht_nm_transposable_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
+                                         const ht_options *options, size_t *size) {
+    const request asked = matrix_request(HT_BLOB_NM_TRANSPOSABLE, o, k, n, m, dtype, NULL);
+    return packed_size(&asked, options, size);
+}
+
 ht_status ht_nm_conv_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
                                  const ht_options *options, size_t *size) {
     request asked;
@@ -363,6 +410,14 @@ ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, 
         return pack_filters(HT_BLOB_NM, shape, n, m, dtype, NULL, (pack_job)JOB, packed_size, options);        \
     }
 
+#define DEFINE_TRANSPOSABLE(suffix, element, dtype)                                                                    \
+    ht_status ht_nm_transposable_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w,               \
+                                               size_t w_stride, const uint8_t *mask, size_t mask_stride, void *packed, \
+                                               size_t packed_size, const ht_options *options) {                        \
+        const request asked = matrix_request(HT_BLOB_NM_TRANSPOSABLE, o, k, n, m, dtype, NULL);                        \
+        return pack(&asked, (pack_job)JOB, packed_size, options);                                                      \
+    }
+
 #define DEFINE_BACKWARD(suffix, element, dtype)                                                                       \
     ht_status ht_nm_backward_pack_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride, \
                                            const uint8_t *mask, size_t mask_stride, const uint32_t *permutation,      \
@@ -385,3 +440,6 @@ DEFINE(i8, int8_t, HT_DTYPE_I8)
 DEFINE_BACKWARD(f32, float, HT_DTYPE_F32)
 DEFINE_BACKWARD(f16, uint16_t, HT_DTYPE_F16)
 DEFINE_BACKWARD(bf16, uint16_t, HT_DTYPE_BF16)
+DEFINE_TRANSPOSABLE(f32, float, HT_DTYPE_F32)
+DEFINE_TRANSPOSABLE(f16, uint16_t, HT_DTYPE_F16)
+DEFINE_TRANSPOSABLE(bf16, uint16_t, HT_DTYPE_BF16)

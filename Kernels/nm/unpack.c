@@ -75,7 +75,7 @@ ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_siz
     int threads = options ? options->threads : 0;
     if (threads < 0) return HT_ERROR_THREADS;
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
-    if (!status && job.layout.of.kind != HT_BLOB_NM) status = HT_ERROR_BLOB_FOREIGN;
+    if (!status && !ht_nm_is_forward(job.layout.of.kind)) status = HT_ERROR_BLOB_FOREIGN;
     if (!status && (job.layout.rows != o || job.layout.of.taps * job.layout.of.tap_columns != k))
         status = HT_ERROR_BLOB_SHAPE;
     if (!status) status = ht_check_matrix(w, o, k, job.layout.value_bytes, &job.w_stride);
@@ -149,13 +149,60 @@ static ht_status check_permutation(const ht_nm_layout *l, const void *packed) {
     return status == HT_ERROR_PERMUTATION ? HT_ERROR_BLOB_CORRUPT : status;
 }
 
+// The origin of entry e of a column of a transposable blob.
+static uint8_t origin_at(const ht_nm_layout *l, const ht_nm_layout *turned, const void *packed, size_t column,
+                         size_t e) {
+    size_t group = e / l->n * l->m, b = group / turned->block_columns;
+    size_t slot = ht_nm_group_slot(turned, group % turned->block_columns) + e % l->n;
+    return ht_nm_origins(l, turned, packed, b, column / HT_NM_QUAD)[slot * HT_NM_QUAD + column % HT_NM_QUAD];
+}
+
+// Of a row and column the origin that a packer writes.
+static uint8_t expected_origin(const ht_nm_layout *l, const void *packed, size_t row, size_t column) {
+    size_t entries = ht_min(l->n, ht_nm_group_columns(l, column / l->m * l->m));
+    for (size_t rank = 0; rank < entries; rank++)
+        if (ht_nm_entry_column(l, packed, row, column / l->m * l->n + rank) == column)
+            return ht_nm_origin(l, row, rank);
+    return HT_NM_ZERO_ORIGIN;
+}
+
+static bool blocks_are_sound(const unpack_job *job) {
+    const ht_nm_layout *l = &job->layout;
+    for (size_t row = 0; l->blocks && row < l->bundles * l->together; row++)
+        for (size_t b = 0; b < l->blocks; b++)
+            if (!block_is_sound(job, row, b)) return false;
+    return true;
+}
+
+// `turned` are the backward weights that were taken out of the blob.
+static bool origins_are_sound(const ht_nm_layout *l, const unpack_job *turned, const void *packed) {
+    for (size_t column = 0; column < turned->layout.rows; column++)
+        for (size_t e = 0; e < ht_nm_entries(&turned->layout); e++) {
+            size_t row = ht_nm_entry_column(&turned->layout, turned->packed, column, e);
+            if (origin_at(l, &turned->layout, packed, column, e) != expected_origin(l, packed, row, column))
+                return false;
+        }
+    return true;
+}
+
+static ht_status check_turned(const ht_nm_layout *l, const void *packed) {
+    unpack_job turned = {0};
+    if (l->of.kind != HT_BLOB_NM_TRANSPOSABLE) return HT_OK;
+    ht_status status = ht_nm_turned_layout(l, &turned.layout);
+    void *memory = status ? NULL : ht_allocate(turned.layout.bytes);
+    if (!memory) return status ? status : HT_ERROR_MEMORY;
+    ht_nm_turn(&turned.layout, packed, memory, 1);
+    turned.packed = memory;
+    bool sound = blocks_are_sound(&turned) && origins_are_sound(l, &turned, packed);
+    ht_free(memory);
+    return sound ? HT_OK : HT_ERROR_BLOB_CORRUPT;
+}
+
 ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     unpack_job job = {.packed = packed};
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
     if (status) return status;
-    const ht_nm_layout *l = &job.layout;
-    for (size_t row = 0; l->blocks && row < l->bundles * l->together; row++)
-        for (size_t b = 0; b < l->blocks; b++)
-            if (!block_is_sound(&job, row, b)) return HT_ERROR_BLOB_CORRUPT;
-    return check_permutation(l, packed);
+    if (!blocks_are_sound(&job)) return HT_ERROR_BLOB_CORRUPT;
+    status = check_permutation(&job.layout, packed);
+    return status ? status : check_turned(&job.layout, packed);
 }

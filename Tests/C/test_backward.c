@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backward products with permutations: every row of the tables against plain loops over the dense weights, and what the
-// calls say of damaged blobs.
+// Backward products with permutations: every row of the tables against plain loops over the dense weights. Blobs for
+// both directions against one for each. What the calls say of damaged blobs.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,7 +236,204 @@ static void test_damaged_permutation(void) {
     release(&w);
 }
 
+// MARK: transposable masks
+
+// At most n entries in each row and each column of a tile: n diagonals of a shuffled tile, not all of them kept.
+static void fill_tile(weights *w, size_t row, size_t column, bool exact) {
+    uint32_t *rows = random_permutation(w->m), *columns = random_permutation(w->m);
+    for (size_t i = 0; i < w->m; i++)
+        for (size_t j = 0; j < w->m; j++) {
+            bool is_entry = (i + w->m - j) % w->m < w->n && below(8);
+            size_t o = row + rows[i], k = column + columns[j];
+            if (is_entry && o < w->o && k < w->k) w->dense[o * w->k + k] = random_value(exact);
+        }
+    free(rows);
+    free(columns);
+}
+
+static void fill_both_ways(weights *w, bool exact) {
+    w->dense = allocate(w->o * w->k * sizeof *w->dense);
+    memset(w->dense, 0, w->o * w->k * sizeof *w->dense);
+    for (size_t row = 0; row < w->o; row += w->m)
+        for (size_t column = 0; column < w->k; column += w->m) fill_tile(w, row, column, exact);
+}
+
+static uint8_t *mask_of(const weights *w, size_t stride) {
+    uint8_t *mask = allocate(w->o * stride + 1);
+    memset(mask, 0, w->o * stride);
+    for (size_t i = 0; i < w->o * w->k; i++)
+        if (w->dense[i] != 0) mask[i / w->k * stride + i % w->k / 8] |= (uint8_t)(1 << i % w->k % 8);
+    return mask;
+}
+
+typedef struct typed_pack {
+    ht_status (*f32)(size_t, size_t, size_t, size_t, const float *, size_t, const uint8_t *, size_t, void *, size_t,
+                     const ht_options *);
+    ht_status (*f16)(size_t, size_t, size_t, size_t, const uint16_t *, size_t, const uint8_t *, size_t, void *, size_t,
+                     const ht_options *);
+    ht_status (*bf16)(size_t, size_t, size_t, size_t, const uint16_t *, size_t, const uint8_t *, size_t, void *, size_t,
+                      const ht_options *);
+} typed_pack;
+
+static const typed_pack both_ways = {ht_nm_transposable_pack_f32, ht_nm_transposable_pack_f16,
+                                     ht_nm_transposable_pack_bf16};
+static const typed_pack forward = {ht_nm_pack_f32, ht_nm_pack_f16, ht_nm_pack_bf16};
+
+// A blob of the same weights, with or without a mask.
+static ht_status pack_typed(const weights *w, const typed_pack *calls, ht_dtype dtype, bool masked, void *packed,
+                            size_t size) {
+    size_t stride = (w->k + 7) / 8;
+    uint8_t *mask = masked ? mask_of(w, stride) : NULL;
+    uint16_t *halves = dtype == HT_DTYPE_F32 ? NULL : halves_of(w, dtype);
+    ht_status status =
+        dtype == HT_DTYPE_F32
+            ? calls->f32(w->o, w->k, w->n, w->m, w->dense, 0, mask, masked ? stride : 0, packed, size, NULL)
+            : (dtype == HT_DTYPE_F16 ? calls->f16 : calls->bf16)(w->o, w->k, w->n, w->m, halves, 0, mask,
+                                                                 masked ? stride : 0, packed, size, NULL);
+    free(mask);
+    free(halves);
+    return status;
+}
+
+static ht_status multiply_forward(const weights *w, const operand *x, operand *y, const ht_options *options) {
+    if (x->element == 4)
+        return ht_nm_gemm_f32(x->samples, w->o, w->k, x->data, x->stride * 4, w->packed, w->size, NULL, y->data,
+                              y->stride * 4, options);
+    return ht_nm_gemm_bf16(x->samples, w->o, w->k, x->data, x->stride * 2, w->packed, w->size, NULL, y->data,
+                           y->stride * 4, options);
+}
+
+typedef ht_status multiplication(const weights *w, const operand *x, operand *y, const ht_options *options);
+
+// Both blobs of the same weights give the same bits.
+static void compare(multiplication *run, const weights *one, const weights *both, size_t inputs, size_t outputs,
+                    size_t t, ht_dtype x, ht_options options) {
+    ht_isa list[16];
+    size_t count = runnable(x == HT_DTYPE_F32 ? "nm_gemm_f32" : "nm_gemm_bf16", list, COUNT(list));
+    operand from = make_operand(t, inputs, options.x_order, x == HT_DTYPE_F32 ? 4 : 2);
+    operand expected = make_operand(t, outputs, options.y_order, 4), to = expected;
+    size_t bytes = (options.y_order == HT_ORDER_ROWS ? t : outputs) * to.stride * 4;
+    to.data = allocate(bytes + 1);
+    memset(to.data, 0, bytes);
+    set_values(&from, false);
+    for (size_t i = 0; i < count; i++) {
+        options.isa = list[i];
+        memset(expected.data, 0, bytes);
+        CHECK(run(one, &from, &expected, &options) == HT_OK);
+        CHECK(run(both, &from, &to, &options) == HT_OK);
+        CHECK(!memcmp(expected.data, to.data, bytes));
+    }
+    free(from.data);
+    free(expected.data);
+    free(to.data);
+}
+
+// Whatever the bytes behind the header are, nothing is read or written outside the operands.
+static void damage(const weights *both, size_t t) {
+    uint8_t *bytes = both->packed;
+    for (int i = 0; i < 20; i++) bytes[64 + below(both->size - 64)] ^= (uint8_t)next_random();
+    ht_status status = ht_nm_packed_check(both->packed, both->size);
+    CHECK(status == HT_OK || status == HT_ERROR_BLOB_CORRUPT);
+    operand x = make_operand(t, both->k, HT_ORDER_ROWS, 4), y = make_operand(t, both->o, HT_ORDER_ROWS, 4);
+    set_values(&x, true);
+    CHECK(multiply_forward(both, &x, &y, NULL) == HT_OK);
+    CHECK(multiply(both, &y, &x, NULL) == HT_OK);
+    free(x.data);
+    free(y.data);
+}
+
+static void check_both(weights *both, size_t t, ht_dtype dtype, ht_dtype x, ht_options options) {
+    weights one = *both;
+    const bool masked = below(2);
+    CHECK(!ht_nm_transposable_packed_size(both->o, both->k, both->n, both->m, dtype, NULL, &both->size));
+    both->packed = ht_allocate(both->size);
+    CHECK(pack_typed(both, &both_ways, dtype, masked, both->packed, both->size) == HT_OK);
+    CHECK(ht_nm_packed_check(both->packed, both->size) == HT_OK);
+
+    CHECK(!ht_nm_packed_size(one.o, one.k, one.n, one.m, dtype, NULL, &one.size));
+    one.packed = ht_allocate(one.size);
+    CHECK(pack_typed(&one, &forward, dtype, masked, one.packed, one.size) == HT_OK);
+    compare(multiply_forward, &one, both, one.k, one.o, t, x, options);
+    ht_free(one.packed);
+    pack(&one, dtype, NULL);
+    compare(multiply, &one, both, one.o, one.k, t, x, options);
+    ht_free(one.packed);
+    if (both->o && both->k && x == HT_DTYPE_F32) damage(both, t);
+}
+
+static void test_transposable(void) {
+    static const size_t tiles[][2] = {{2, 4}, {1, 4}, {3, 4}, {1, 8}, {2, 8}, {4, 8}, {1, 16}, {8, 16}, {15, 16}};
+    static const ht_dtype types[][2] = {{HT_DTYPE_F32, HT_DTYPE_F32},
+                                        {HT_DTYPE_F16, HT_DTYPE_F32},
+                                        {HT_DTYPE_BF16, HT_DTYPE_F32},
+                                        {HT_DTYPE_BF16, HT_DTYPE_BF16}};
+    const size_t *pattern = tiles[below(COUNT(tiles))];
+    const ht_dtype *type = types[below(COUNT(types))];
+    weights w = {.o = below(3) ? below(80) : below(400), .k = below(3) ? below(80) : below(400)};
+    w.n = pattern[0];
+    w.m = pattern[1];
+    const size_t t = below(40);
+    checking("transposable %zu:%zu weights, %zu x %zu of type %d, %zu samples of type %d", w.n, w.m, w.o, w.k, type[0],
+             t, type[1]);
+    fill_both_ways(&w, type[0] != HT_DTYPE_F32);
+    check_both(
+        &w, t, type[0], type[1],
+        (ht_options){.threads = 1 + (int)below(3), .x_order = (ht_order)below(2), .y_order = (ht_order)below(2)});
+    release(&w);
+}
+
+static ht_status try_transposable(size_t n, size_t m, const float *dense) {
+    size_t size = 0;
+    ht_status status = ht_nm_transposable_packed_size(8, 8, n, m, HT_DTYPE_F32, NULL, &size);
+    if (status) return status;
+    void *packed = ht_allocate(size);
+    status = ht_nm_transposable_pack_f32(8, 8, n, m, dense, 0, NULL, 0, packed, size, NULL);
+    ht_free(packed);
+    return status;
+}
+
+static void test_transposable_errors(void) {
+    float dense[64] = {0};
+    const ht_options sharing = {.shared_rows = 2};
+    size_t size;
+    checking("what is not transposable");
+    dense[0] = dense[8] = 1;  // two in a column
+    CHECK(try_transposable(1, 4, dense) == HT_ERROR_NOT_SPARSE);
+    CHECK(try_transposable(2, 4, dense) == HT_OK);
+    dense[8] = 0;
+    dense[1] = 1;  // two in a row
+    CHECK(try_transposable(1, 4, dense) == HT_ERROR_NOT_SPARSE);
+    CHECK(try_transposable(1, 2, dense) == HT_ERROR_PATTERN);
+    CHECK(try_transposable(4, 4, dense) == HT_ERROR_PATTERN);
+    CHECK(try_transposable(1, 32, dense) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_transposable_packed_size(8, 8, 2, 4, HT_DTYPE_I8, NULL, &size) == HT_ERROR_BLOB_DTYPE);
+    CHECK(ht_nm_transposable_packed_size(8, 8, 2, 4, HT_DTYPE_F32, &sharing, &size) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_transposable_packed_size(8, 8, 2, 4, HT_DTYPE_F32, NULL, NULL) == HT_ERROR_NULL);
+}
+
+// An origin that names another value, and one that names none.
+static void test_damaged_origins(void) {
+    weights w = {.o = 8, .k = 8, .n = 2, .m = 4};
+    checking("damaged origins");
+    fill_both_ways(&w, true);
+    CHECK(!ht_nm_transposable_packed_size(w.o, w.k, w.n, w.m, HT_DTYPE_F32, NULL, &w.size));
+    w.packed = ht_allocate(w.size);
+    CHECK(pack_typed(&w, &both_ways, HT_DTYPE_F32, false, w.packed, w.size) == HT_OK);
+    uint8_t *origins = (uint8_t *)w.packed + w.size - 64;  // four slots of eight columns
+    for (size_t i = 0; i < 32; i++) {
+        uint8_t origin = origins[i];
+        origins[i] = origin == 254 ? 0 : (uint8_t)(origin ^ 1);
+        CHECK(ht_nm_packed_check(w.packed, w.size) == HT_ERROR_BLOB_CORRUPT);
+        origins[i] = origin;
+    }
+    CHECK(ht_nm_packed_check(w.packed, w.size) == HT_OK);
+    release(&w);
+}
+
 void test_backward(void) {
     for (int i = 0; i < 200; i++) test_random_product();
     test_damaged_permutation();
+    for (int i = 0; i < 150; i++) test_transposable();
+    test_transposable_errors();
+    test_damaged_origins();
 }

@@ -36,6 +36,26 @@ HT_API ht_status ht_nm_backward_pack_bf16(size_t o, size_t k, size_t n, size_t m
                                           const uint8_t *mask, size_t mask_stride, const uint32_t *permutation,
                                           void *packed, size_t packed_size, const ht_options *options);
 
+/// One blob for both directions of a mask that is N:M both ways, as every N:M mask along the rows is whose transposed
+/// is one too: values are stored once, with the indices of both directions. M is 4, 8 or 16, N less than M, and rows
+/// share no patterns. ht_nm_gemm_* and ht_nm_gemm_backward_* both take it. The forward product runs as with a blob of
+/// its own; the backward product first takes the values out, in time that does not depend on t, into scratch memory as
+/// large as weights packed backward. Groups that are filled up are so in each direction for itself, with zeros. Errors:
+/// as ht_nm_packed_size.
+HT_API ht_status ht_nm_transposable_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
+                                                const ht_options *options, size_t *size);
+
+/// Packs such a blob. Errors: as ht_nm_pack_f32; NOT_SPARSE where a group of either direction has more than N entries.
+HT_API ht_status ht_nm_transposable_pack_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride,
+                                             const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,
+                                             const ht_options *options);
+HT_API ht_status ht_nm_transposable_pack_f16(size_t o, size_t k, size_t n, size_t m, const uint16_t *w, size_t w_stride,
+                                             const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,
+                                             const ht_options *options);
+HT_API ht_status ht_nm_transposable_pack_bf16(size_t o, size_t k, size_t n, size_t m, const uint16_t *w,
+                                              size_t w_stride, const uint8_t *mask, size_t mask_stride, void *packed,
+                                              size_t packed_size, const ht_options *options);
+
 /// The scratch of a backward product of t rows with this blob, in bytes; see ht_nm_gemm_scratch_size.
 HT_API ht_status ht_nm_gemm_backward_scratch_size(size_t t, ht_dtype dy, const void *packed, size_t packed_size,
                                                   const ht_options *options, size_t *size);
