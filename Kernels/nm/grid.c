@@ -3,9 +3,8 @@
 
 enum {
     parts = HT_NM_GRID_PARTS,
-    most_vectors = HT_NM_GRID_MOST,
     most_pieces = HT_NM_MAX_COLUMNS / 32,  // of a block
-    panel_bytes = 40 << 10               // of a panel: they should stay in L1
+    weights_in_l2 = 512 << 10              // bytes, beside planes and sums
 };
 
 // Where the columns of a piece lie in the planes of a row of Y.
@@ -27,7 +26,6 @@ typedef struct grid {
     region of;
     size_t across;            // parts side by side
     size_t height, width;     // of a part, in pixels of Y
-    size_t vectors_at_once;   // in the widest panel
     size_t piece;             // columns
     size_t columns;           // pixels of X in a row of a part
     size_t phase;             // of which those that are step_x apart lie side by side, room for so many
@@ -62,8 +60,6 @@ static grid make_grid(const ht_nm_vectors *v, const ht_nm_task *task, const regi
     g.plane = l->tap_width / g.piece * g.apart;
     g.ring = (tap_rows(l) - 1) * i->dilation_y + 1;
     g.outputs = ht_round_up(ht_nm_outputs_at_once(l), HT_NM_QUAD);
-    const size_t fit = panel_bytes / (ht_min(l->block_columns, l->columns) * parts * sizeof(float));
-    g.vectors_at_once = ht_max(HT_NM_GRID_LEAST, ht_min(most_vectors, fit));
     return g;
 }
 
@@ -168,7 +164,7 @@ static void pack_plane(const grid *g, size_t number) {
 // The pixels of a row of all parts that are worked on at once.
 typedef struct panel {
     size_t row, first, vectors;
-    size_t lines[most_vectors * parts];  // rows of Y; SIZE_MAX: none
+    size_t lines[HT_NM_GRID_MOST * parts];  // rows of Y; SIZE_MAX: none
 } panel;
 
 static void find_lines(const grid *g, panel *p) {
@@ -225,23 +221,33 @@ static void finish(const grid *g, const panel *p, size_t from, size_t end) {
     }
 }
 
+// A row is cut into panels of nearly equal width.
+static size_t panels_in_row(const grid *g) {
+    const size_t vectors = vectors_in_row(g);
+    return ht_min(ht_ceil_div(vectors, HT_NM_GRID_MOST), vectors / HT_NM_GRID_LEAST);
+}
+
+static void run_block(const grid *g, size_t row, size_t number, size_t b, size_t o, size_t end) {
+    const size_t vectors = vectors_in_row(g), count = panels_in_row(g), first = vectors * number / count;
+    panel p = {.row = row, .first = first, .vectors = vectors * (number + 1) / count - first};
+    if (b + 1 < g->l->blocks) {
+        add_block(g, &p, b, o, o, end);
+    } else {
+        find_lines(g, &p);
+        finish(g, &p, o, end);
+    }
+}
+
+// Taps of a row look at nearly the same vectors, so a panel goes through all blocks at once, unless the weights would
+// have to come from beyond L2 for each panel.
 static void run_row(const grid *g, size_t row) {
     const ht_nm_task *task = g->task;
-    const size_t vectors = vectors_in_row(g);
-    const size_t count = ht_min(ht_ceil_div(vectors, g->vectors_at_once), vectors / HT_NM_GRID_LEAST);
+    const size_t count = panels_in_row(g), blocks = g->l->blocks;
+    const bool weights_stay = g->l->bytes <= weights_in_l2;
     for (size_t o = task->o_begin, end; o < task->o_end; o = end) {
         end = ht_min(task->o_end, o + g->outputs);
-        for (size_t b = 0; b < g->l->blocks; b++)
-            for (size_t n = 0; n < count; n++) {
-                const size_t first = vectors * n / count;
-                panel p = {.row = row, .first = first, .vectors = vectors * (n + 1) / count - first};
-                if (b + 1 < g->l->blocks) {
-                    add_block(g, &p, b, o, o, end);
-                } else {
-                    find_lines(g, &p);
-                    finish(g, &p, o, end);
-                }
-            }
+        for (size_t i = 0; i < count * blocks; i++)
+            run_block(g, row, weights_stay ? i / blocks : i % count, weights_stay ? i % blocks : i / count, o, end);
     }
 }
 
@@ -262,6 +268,7 @@ bool ht_nm_grid_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     grid g;
     const size_t pixels = task->image->out_width * task->image->out_height;
     region of = region_at(task, task->t_begin);
+    // Where one region's planes fit, so do the others': those of the narrowest parts, which all regions can have.
     if (!choose_grid(v, task, &of, &g) || grid_cycles(&g) >= product_cycles(&g)) return false;
     for (size_t t = task->t_begin; t < task->t_end; t = (of.image + 1) * pixels) {
         of = region_at(task, t);
