@@ -19,6 +19,7 @@ typedef struct blocking {
 enum {
     most_rows = 256,
     widest_panel = 64,
+    most_rest = 4,  // rows of X that strips take from the weights of panels
     one_pass_outputs = 1024,
     wide_bytes = 16 << 10,          // of widened weights that strips take at once
     wide_strips = 4 * HT_NM_STRIP    // a multiple of the strips that kernels work on together
@@ -59,7 +60,8 @@ static size_t rows_in_work(const ht_nm_layout *l, size_t t) {
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     size_t columns;
     if (!ht_mul(l->blocks, HT_NM_MAX_COLUMNS, &columns)) return HT_ERROR_OVERFLOW;
-    if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows_in_work(l, t) * sizeof(float), bytes) ||
+    const size_t rows = rows_in_work(l, t) + most_rest;
+    if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes) ||
         !ht_add(*bytes, wide_values_bytes(l) + wide_indices_bytes(l), bytes))
         return HT_ERROR_OVERFLOW;
     *bytes = ht_max(*bytes, ht_nm_shared_taps_scratch(l));
@@ -89,10 +91,12 @@ typedef struct job {
     size_t index_share;    // rows of a quad whose indices are one field for the kernels in use
     const ht_nm_panel_shape *shapes;
     size_t t, rows;        // the rows of X in work
+    size_t rest;           // rows behind them that go as strips along with their panels
     ht_nm_task source;     // of which the kernels take X: the task, or an f32 matrix of the rows in work
     size_t source_t;       // its first row
     float *x;              // scratch: X as the kernels want it
     float *sums;           // scratch
+    float *strip_x, *strip_sums;  // likewise, of strips
     float *values;         // scratch: widened weights
     uint8_t *indices;      // scratch: unshared indices
     float *wide_x;         // scratch: widened X
@@ -335,31 +339,6 @@ static void use_panels_that_share(job *j) {
     j->index_share = shared ? j->l->index_share : 1;
 }
 
-static void run_panels(job *j) {
-    use_panels_that_share(j);
-    panel panels[most_rows / 8];
-    size_t count = 0;
-    for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
-        const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
-        panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
-    }
-    const blocking blocks = choose_blocking(j->l);
-    if (!packs_late(j)) pack_panels(j, panels, count);
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o += blocks.outputs) {
-        size_t end = ht_min(j->task->o_end, o + blocks.outputs);
-        for (size_t b = 0; b < j->l->blocks; b++) {
-            const weights w = weights_of(j, b, o, end);
-            for (size_t i = 0; i < count; i++) {
-                if (packs_late(j)) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
-                if (b + 1 < j->l->blocks)
-                    add_block(j, &panels[i], b, &w, o, end);
-                else
-                    finish(j, &panels[i], &w, end);
-            }
-        }
-    }
-}
-
 // MARK: strips
 
 // Copies values to places from `place` on, of which 16 lie side by side every `distance`.
@@ -401,11 +380,11 @@ static void copy_features(const job *j, size_t t, size_t b, size_t distance, flo
 // Copies rows of X to [column / 16][row][16], so that a kernel finds all of a window at fixed distances. Each block's
 // columns are padded with zeros, and so are the rows.
 static void copy_rows(const job *j, size_t row, size_t rows, size_t padded_rows) {
-    memset(j->x, 0, padded_rows * padded_columns(j) * sizeof *j->x);
+    memset(j->strip_x, 0, padded_rows * padded_columns(j) * sizeof *j->strip_x);
     for (size_t b = 0; b < j->l->blocks; b++)
         for (size_t r = 0; r < rows; r++)
             (by_rows(j) ? copy_row : copy_features)(j, j->t + row + r, b, padded_rows * 16,
-                                                    j->x + block_start(j, b) * padded_rows + r * 16);
+                                                    j->strip_x + block_start(j, b) * padded_rows + r * 16);
 }
 
 // `sums` are those of the first column of the weights.
@@ -416,7 +395,7 @@ static void add_strips(const job *j, size_t b, const weights *w, size_t end, siz
         .quads = ht_ceil_div(end - w->o, HT_NM_QUAD),
         .slots = w->slots,
         .unit_slots = j->l->unit_slots,
-        .x = j->x + (block_start(j, b) << log2_rows),
+        .x = j->strip_x + (block_start(j, b) << log2_rows),
         .sums = sums,
         .first = b == 0,
     };
@@ -437,7 +416,7 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
     for (size_t from = o; from < end; from += each) {
         size_t stop = ht_min(end, from + each);
         const weights w = weights_of(j, b, from, stop);
-        add_strips(j, b, &w, stop, log2_rows, j->sums + ((from - o) << log2_rows));
+        add_strips(j, b, &w, stop, log2_rows, j->strip_sums + ((from - o) << log2_rows));
     }
 }
 
@@ -458,6 +437,13 @@ static void store_strip(const job *j, const float *sums, size_t t, size_t rows, 
 // The kernels for so many rows, of those for 1, 2, 4 and 8.
 static size_t log2_of_pass(size_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0; }
 
+// Columns o ..< end of rows whose sums are complete.
+static void store_strips(const job *j, size_t row, size_t rows, size_t o, size_t end) {
+    for (size_t s = o; s < end; s += HT_NM_STRIP)
+        store_strip(j, j->strip_sums + ((s - o) << log2_of_pass(rows)), j->t + row, rows, s,
+                    ht_min(HT_NM_STRIP, end - s));
+}
+
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
 static void run_strip_pass(const job *j, size_t row, size_t rows) {
     size_t log2_rows = log2_of_pass(rows), pass_rows = (size_t)1 << log2_rows;
@@ -466,18 +452,47 @@ static void run_strip_pass(const job *j, size_t row, size_t rows) {
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += outputs) {
         size_t end = ht_min(j->task->o_end, o + outputs);
         for (size_t b = 0; b < j->l->blocks; b++) add_block_strips(j, b, o, end, log2_rows);
-        for (size_t s = o; s < end; s += HT_NM_STRIP)
-            store_strip(j, j->sums + (s - o) * pass_rows, j->t + row, rows, s, ht_min(HT_NM_STRIP, end - s));
+        store_strips(j, row, rows, o, end);
     }
 }
 
 static void run_strips(job *j) {
     j->index_share = 1;
+    j->strip_x = j->x;
+    j->strip_sums = j->sums;
     for (size_t row = 0; row < j->rows; row += HT_NM_STRIP_ROWS)
         run_strip_pass(j, row, ht_min(HT_NM_STRIP_ROWS, j->rows - row));
 }
 
 // MARK: both
+
+static void run_panels(job *j) {
+    use_panels_that_share(j);
+    panel panels[most_rows / 8];
+    size_t count = 0;
+    for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
+        const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
+        panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
+    }
+    const blocking blocks = choose_blocking(j->l);
+    if (!packs_late(j)) pack_panels(j, panels, count);
+    if (j->rest) copy_rows(j, j->rows, j->rest, (size_t)1 << log2_of_pass(j->rest));
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += blocks.outputs) {
+        size_t end = ht_min(j->task->o_end, o + blocks.outputs);
+        for (size_t b = 0; b < j->l->blocks; b++) {
+            const weights w = weights_of(j, b, o, end);
+            for (size_t i = 0; i < count; i++) {
+                if (packs_late(j)) pack_columns(j, &panels[i], b, 0, ht_nm_panel_columns(j->l, b));
+                if (b + 1 < j->l->blocks)
+                    add_block(j, &panels[i], b, &w, o, end);
+                else
+                    finish(j, &panels[i], &w, end);
+            }
+            if (j->rest) add_strips(j, b, &w, end, log2_of_pass(j->rest), j->strip_sums);
+        }
+        if (j->rest) store_strips(j, j->rows, j->rest, o, end);
+    }
+}
 
 static bool takes_strips(const job *j, size_t rows) { return rows <= j->vectors->strip_rows[j->code]; }
 
@@ -502,11 +517,18 @@ static size_t rows_at_once(const job *j, size_t remaining) {
     return few < rows && few <= j->vectors->strip_rest[j->code] ? rows - few : rows;
 }
 
-// What run_panels and run_strips would do with some rows of X in work, so many times.
-static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t times) {
+// Whether the last rows go as strips along with the panels before them, as long as the weights are at hand, which
+// strips want with indices of their own.
+static bool goes_along(const job *j, size_t rows) {
+    return rows <= ht_min(j->vectors->strip_rest[j->code], most_rest) && j->l->index_share == 1 && !is_bf16(j);
+}
+
+// What run_panels and run_strips would do with some rows of X in work, so many times, and whether they read the weights
+// for themselves.
+static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t times, bool alone) {
     bool strips = takes_strips(j, rows);
     ht_nm_passes *passes = strips ? &s->strips : &s->panels;
-    size_t pass = 0, reads = strips ? ht_ceil_div(rows, HT_NM_STRIP_ROWS) * times : times;
+    size_t pass = 0, reads = !alone ? 0 : strips ? ht_ceil_div(rows, HT_NM_STRIP_ROWS) * times : times;
     for (size_t row = 0; times && row < rows; row += pass) {
         pass = strips ? (size_t)1 << log2_of_pass(rows - row) : choose_shape(j, rows - row)->width;
         passes->rows += pass * times;
@@ -523,10 +545,10 @@ static void schedule(job *j, ht_nm_schedule *s) {
     s->columns = choose_blocking(j->l).outputs;
     s->design = takes_strips(j, rows_at_once(j, s->t)) ? HT_NM_DESIGN_STRIPS : HT_NM_DESIGN_PANELS;
     const size_t most = s->rows, whole = rows_at_once(j, most), times = s->t < most ? 0 : (s->t - most) / whole + 1;
-    schedule_rows(j, s, whole, times);
+    schedule_rows(j, s, whole, times, true);
     for (size_t rest = s->t - times * whole, rows; rest; rest -= rows) {
         rows = rows_at_once(j, rest);
-        schedule_rows(j, s, rows, 1);
+        schedule_rows(j, s, rows, 1, rest == s->t || !goes_along(j, rest));
     }
 }
 
@@ -543,11 +565,14 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     if (ht_nm_grid_run(v, task)) return;
     job j = {.task = task, .vectors = v, .l = l, .code = l->code, .source = *task, .x = task->scratch};
     if (task->schedule) schedule(&j, task->schedule);
-    for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {
+    for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows + j.rest) {
         j.rows = rows_at_once(&j, task->t_end - j.t);
-        size_t rows = rows_in_work(l, j.rows);
-        j.sums = j.x + rows * padded_columns(&j);
-        j.values = j.sums + rows * output_capacity(l);
+        const size_t behind = task->t_end - j.t - j.rows, rows = rows_in_work(l, j.rows);
+        j.rest = !takes_strips(&j, j.rows) && goes_along(&j, behind) ? behind : 0;
+        j.strip_x = j.x + rows * padded_columns(&j);
+        j.sums = j.strip_x + most_rest * padded_columns(&j);
+        j.strip_sums = j.sums + rows * output_capacity(l);
+        j.values = j.strip_sums + most_rest * output_capacity(l);
         j.indices = (uint8_t *)j.values + wide_values_bytes(l);
         j.wide_x = (float *)(j.indices + wide_indices_bytes(l));
         if (is_bf16(&j)) widen_x(&j);
