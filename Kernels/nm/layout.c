@@ -85,6 +85,7 @@ static bool choose_size(ht_nm_layout *l) {
     const ht_nm_matrix *of = &l->of;
     const size_t most = PTRDIFF_MAX / 16;
     if (of->tap_columns > most || of->rows > most) return false;
+    if (of->taps / of->kernel_width > UINT16_MAX || of->kernel_width > UINT16_MAX) return false;  // as in the header
     l->tap_width = of->taps > 1 ? ht_round_up(of->tap_columns, of->m) : of->tap_columns;
     l->turn = turn_columns(l);
     l->run = l->turn ? l->turn : ht_max(l->tap_width, 1);

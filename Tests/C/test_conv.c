@@ -861,6 +861,8 @@ static void test_mask_errors(void) {
     CHECK(ht_nm_conv_packed_size(&depthwise, 1, 1, HT_DTYPE_F32, NULL, &size) == HT_ERROR_DEPTHWISE);
     CHECK(ht_nm_conv_packed_size(&shape, 2, 4, HT_DTYPE_U8, NULL, &size) == HT_ERROR_BLOB_DTYPE);
     CHECK(ht_nm_conv_packed_size(&shape, 2, 4, HT_DTYPE_F32, NULL, NULL) == HT_ERROR_NULL);
+    shape.kernel_width = 65536;  // more than a blob can say
+    CHECK(ht_nm_conv_packed_size(&shape, 2, 4, HT_DTYPE_F32, NULL, &size) == HT_ERROR_OVERFLOW);
 }
 
 void test_conv(void) {
