@@ -19,6 +19,7 @@
 
 // clang-format off: the second is written in the words of the first
 #include "core/vec_avx512.h"
+#include "avx512_words.h"
 #include "tiles.h"
 #include "widen.h"
 // clang-format on
@@ -41,20 +42,6 @@ typedef struct ht_panel_cursor {
     const uint8_t *indices;
     float *sums;
 } ht_panel_cursor;
-
-// The index fields of a strip's 16 rows, from its four quads.
-HT_INLINE __m512i ht_strip_words(const uint8_t *indices, const size_t quad[4], size_t quad_bytes) {
-    __m512i words = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)indices));
-    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[1] * quad_bytes)), 1);
-    words = _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[2] * quad_bytes)), 2);
-    return _mm512_inserti32x4(words, _mm_loadu_si128((const __m128i *)(indices + quad[3] * quad_bytes)), 3);
-}
-
-// Fields of 3 bytes, four a lane, become words.
-HT_INLINE __m512i ht_widen_fields(__m512i fields) {
-    return _mm512_shuffle_epi8(
-        fields, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1)));
-}
 
 // a & mask | set
 #define ht_and_or(a, mask, set) _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(mask), _mm512_set1_epi32(set), 0xea)
@@ -121,6 +108,7 @@ const ht_nm_vectors ht_nm_avx512 = {
     .pack_pixels = pack_pixels,
     .store_pixels = store_pixels,
     .strip_rest = {4, 4, 4, 4, 4, 4, 4, 0},
+    .pixels = &ht_nm_pixels_avx512,
 };
 
 // The fence orders vectors stored past the caches before what the caller does next.

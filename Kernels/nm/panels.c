@@ -64,7 +64,7 @@ ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     if (!ht_add(columns, output_capacity(l), bytes) || !ht_mul(*bytes, rows * sizeof(float), bytes) ||
         !ht_add(*bytes, wide_values_bytes(l) + wide_indices_bytes(l), bytes))
         return HT_ERROR_OVERFLOW;
-    *bytes = ht_max(*bytes, ht_nm_shared_taps_scratch(l));
+    *bytes = ht_max(*bytes, ht_max(ht_nm_shared_taps_scratch(l), ht_nm_pixels_scratch(l)));
     return HT_OK;
 }
 
@@ -420,18 +420,18 @@ static void add_block_strips(const job *j, size_t b, size_t o, size_t end, size_
     }
 }
 
-// Stores sums[row][16] of up to 16 rows and columns of Y from row t and column o on.
-static void store_strip(const job *j, const float *sums, size_t t, size_t rows, size_t o, size_t columns) {
-    const ht_nm_target target = ht_nm_target_at(j->task, t, o);
-    if (j->task->y_order == HT_ORDER_ROWS) {
-        j->vectors->store_rows(sums, rows, columns, &target);
+void ht_nm_store_strip(const ht_nm_vectors *v, const ht_nm_task *task, const float *sums, size_t t, size_t rows,
+                       size_t o, size_t columns) {
+    const ht_nm_target target = ht_nm_target_at(task, t, o);
+    if (task->y_order == HT_ORDER_ROWS) {
+        v->store_rows(sums, rows, columns, &target);
         return;
     }
     _Alignas(HT_ALIGNMENT) float turned[HT_NM_STRIP * HT_NM_STRIP];
     const void *lines[HT_NM_STRIP];
     for (size_t row = 0; row < rows; row++) lines[row] = sums + row * HT_NM_STRIP;
-    j->vectors->pack_lines(lines, rows, HT_NM_STRIP, HT_NM_STRIP, HT_NM_STRIP, turned);
-    j->vectors->store[HT_ORDER_FEATURES](turned, HT_NM_STRIP, rows, columns, &target);
+    v->pack_lines(lines, rows, HT_NM_STRIP, HT_NM_STRIP, HT_NM_STRIP, turned);
+    v->store[HT_ORDER_FEATURES](turned, HT_NM_STRIP, rows, columns, &target);
 }
 
 // The kernels for so many rows, of those for 1, 2, 4 and 8.
@@ -440,8 +440,8 @@ static size_t log2_of_pass(size_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : r
 // Columns o ..< end of rows whose sums are complete.
 static void store_strips(const job *j, size_t row, size_t rows, size_t o, size_t end) {
     for (size_t s = o; s < end; s += HT_NM_STRIP)
-        store_strip(j, j->strip_sums + ((s - o) << log2_of_pass(rows)), j->t + row, rows, s,
-                    ht_min(HT_NM_STRIP, end - s));
+        ht_nm_store_strip(j->vectors, j->task, j->strip_sums + ((s - o) << log2_of_pass(rows)), j->t + row, rows, s,
+                          ht_min(HT_NM_STRIP, end - s));
 }
 
 // Up to HT_NM_STRIP_ROWS rows of X from `row` on, for all columns of Y.
@@ -498,11 +498,11 @@ static bool takes_strips(const job *j, size_t rows) { return rows <= j->vectors-
 
 // Without columns there is nothing to add up: Y is the epilogue of zero.
 static void store_empty(const ht_nm_vectors *v, const ht_nm_task *task) {
-    const job j = {.task = task, .vectors = v};
     _Alignas(HT_ALIGNMENT) static const float zeros[HT_NM_STRIP * HT_NM_STRIP];
     for (size_t t = task->t_begin; t < task->t_end; t += HT_NM_STRIP)
         for (size_t o = task->o_begin; o < task->o_end; o += HT_NM_STRIP)
-            store_strip(&j, zeros, t, ht_min(HT_NM_STRIP, task->t_end - t), o, ht_min(HT_NM_STRIP, task->o_end - o));
+            ht_nm_store_strip(v, task, zeros, t, ht_min(HT_NM_STRIP, task->t_end - t), o,
+                              ht_min(HT_NM_STRIP, task->o_end - o));
 }
 
 // What the loops above know.
@@ -560,6 +560,10 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
     }
     if (l->blocks == 0 && !task->schedule) {
         store_empty(v, task);
+        return;
+    }
+    if (l->blocks && ht_nm_takes_pixels(v, task)) {
+        ht_nm_pixels_run(v, task);
         return;
     }
     if (ht_nm_grid_run(v, task)) return;

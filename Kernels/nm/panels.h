@@ -8,7 +8,7 @@
 #ifndef HT_NM_PANELS_H
 #define HT_NM_PANELS_H
 
-#include "kernels.h"
+#include "pixels.h"
 
 enum {
     HT_NM_STEP = 4,  // slots of f32 in a vector of 64 bytes of a quad
@@ -106,10 +106,15 @@ typedef struct ht_nm_vectors {
                          const ht_nm_target *target);
     size_t strip_rows[HT_NM_CODES];  // up to how many rows of X strips are faster than panels
     size_t strip_rest[HT_NM_CODES];  // likewise for rows behind whole panels
+    const ht_nm_pixel_kernels *pixels;  // null: there are none
 } ht_nm_vectors;
 
 /// Y from row t and column o on.
 ht_nm_target ht_nm_target_at(const ht_nm_task *task, size_t t, size_t o);
+
+/// Stores sums[row][16] of up to 16 rows and columns of Y from row t and column o on.
+void ht_nm_store_strip(const ht_nm_vectors *vectors, const ht_nm_task *task, const float *sums, size_t t, size_t rows,
+                       size_t o, size_t columns);
 
 extern const ht_nm_vectors ht_nm_avx512;
 

@@ -449,6 +449,21 @@ static void test_shared_taps(void) {
         }
 }
 
+// Channels that fill whole vectors, which a kernel can take from where they lie, in rows of more and fewer pixels.
+static void test_whole_vectors(void) {
+    const ht_conv_shape shapes[] = {
+        sized(square(0, 16, 50, 3, 1), 1, 3, 30),                              // runs of different lengths
+        sized(square(0, 64, 20, 3, 1), 2, 4, 7),                               // few pixels a row
+        dilated(padded(sized(square(0, 16, 33, 3, 1), 1, 5, 19), 2, 2, 2, 3), 2, 2),
+        padded(sized(square(0, 32, 17, 5, 2), 1, 6, 21), 4, 5, 4, 3),          // pixels that see nothing
+        grouped(sized(square(0, 96, 40, 2, 1), 1, 3, 9), 2),
+        sized(square(0, 150, 40, 1, 1), 1, 7, 9),                              // the product, not in whole vectors
+    };
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t pattern = 0; pattern < COUNT(patterns); pattern++)
+            check_setup(CONV, all_types[0], &shapes[i], pattern);
+}
+
 static size_t cost(const ht_conv_shape *s) {
     return (s->height + s->pad_top + s->pad_bottom) * (s->width + s->pad_left + s->pad_right) * s->outputs *
            s->kernel_height * s->kernel_width * (s->channels / s->groups) * 3;
@@ -870,6 +885,7 @@ void test_conv(void) {
     test_output_sizes();
     test_shapes();
     test_shared_taps();
+    test_whole_vectors();
     test_random_shapes();
     test_backward_products();
     test_special_inputs();
