@@ -42,7 +42,14 @@ ht_status ht_nm_packed_info(const void *packed, size_t packed_size, ht_nm_info *
     if (!info) return HT_ERROR_NULL;
     ht_status status = ht_nm_layout_open(packed, packed_size, &l);
     if (!status)
-        *info = (ht_nm_info){l.rows, l.of.taps * l.of.tap_columns, l.n, l.m, l.bytes, l.dtype, (int)l.shared_rows};
+        *info = (ht_nm_info){.o = l.rows,
+                             .k = l.of.taps * l.of.tap_columns,
+                             .n = l.n,
+                             .m = l.m,
+                             .bytes = l.bytes,
+                             .dtype = l.dtype,
+                             .shared_rows = (int)l.shared_rows,
+                             .shared_taps = l.of.shared_taps};
     return status;
 }
 

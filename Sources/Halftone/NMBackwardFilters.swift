@@ -54,7 +54,7 @@ public struct NMBackwardFilters: PackedWeights {
 }
 
 extension NMBackwardFilters {
-    /// The pattern that the filters were packed under. That taps share one is not kept.
+    /// The pattern that the filters were packed under. A single tap shares it with none.
     public var pattern: NMPattern { blobs.pattern }
     /// The type of the weights.
     public var weightType: DataType { blobs.weightType }

@@ -25,7 +25,8 @@ struct NMBlobs: Sendable {
         self.count = count
         rows = info.o
         columns = info.k
-        pattern = try NMPattern(info.n, of: info.m, sharedRows: Int(info.shared_rows))
+        pattern = try NMPattern(
+            info.n, of: info.m, sharedRows: Int(info.shared_rows), sharedTaps: info.shared_taps != 0)
         weightType = type
         blobByteCount = info.bytes
     }

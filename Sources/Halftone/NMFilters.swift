@@ -53,7 +53,7 @@ public struct NMFilters: PackedWeights {
 }
 
 extension NMFilters {
-    /// The pattern that the filters were packed under. That taps share one is not kept.
+    /// The pattern that the filters were packed under. A single tap shares it with none.
     public var pattern: NMPattern { blobs.pattern }
     /// The type of the weights.
     public var weightType: DataType { blobs.weightType }

@@ -5,7 +5,7 @@ import CHalftone
 /// Packing happens once; the packed form is the same on every machine, can be written to a file and be mapped back. A
 /// value is immutable and cheap to copy: copies share the packed bytes.
 public protocol PackedWeights: Sendable {
-    /// The pattern that the weights were packed under. That taps share one is not kept.
+    /// The pattern that the weights were packed under. A single tap shares it with none.
     var pattern: NMPattern { get }
     /// The type of the weights.
     var weightType: DataType { get }

@@ -220,6 +220,7 @@ import Testing
             let pruned = try pattern.pruned(w, shape: shape)
             #expect(pruned.indices.allSatisfy { (pruned[$0] != 0) == mask[$0 / 99, $0 % 99] })
             let filters = try NMFilters(packing: pruned, shape: shape, pattern: pattern)
+            #expect(filters.pattern == pattern)
             #expect(try filters.unpacked() == pruned)
             // They lie in another order than each tap's own, in which only exact sums are the same.
             let exact = pruned.map { ($0 * 16).rounded() }
@@ -398,7 +399,7 @@ extension ConvolutionAPITests {
         let folder = TemporaryFolder()
         let shape = ConvShape(
             height: 5, width: 4, channels: groups * 6, outputs: groups * 5, kernel: 3, padding: .same, groups: groups)
-        let c = try Case(shape, NMPattern(2, of: 4, sharedRows: 2), &g)
+        let c = try Case(shape, NMPattern(2, of: 4, sharedRows: 2, sharedTaps: groups == 2), &g)
         let filters = try c.filters { $0 }
         let path = folder.file("filters")
         try filters.write(to: path)

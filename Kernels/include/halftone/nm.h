@@ -80,12 +80,14 @@ HT_API ht_status ht_nm_pack_i8(size_t o, size_t k, size_t n, size_t m, const int
 HT_API ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t packed_size, void *w, size_t w_stride,
                               const ht_options *options);
 
-/// What a blob says of itself.
+/// What a blob says of itself: o rows of k weights. Of filters these are a group's, and k is all taps; weights that are
+/// packed backward have a row for each input, and k outputs at each tap.
 typedef struct ht_nm_info {
     size_t o, k, n, m;
     size_t bytes;       // the whole blob, header included
     ht_dtype dtype;     // of the weights
     int shared_rows;    // as packed; 1 = each row has its own pattern
+    int shared_taps;    // as packed; 0 where each tap has its own pattern, and with one tap
 } ht_nm_info;
 
 /// Reads and checks a blob's header against itself, this build and `packed_size`. A run does the same, so this is for
