@@ -114,7 +114,7 @@ struct BenchCommand: ParsableCommand {
         let settings = BenchRun.Settings(threads: threadCount, cache: cache, seconds: seconds, seed: seed)
         let run = try BenchRun(plan: plan, settings: settings, rivals: rivals)
         var table = BenchTable(
-            rivals: rivals.found, companions: plan.operations.compactMap(\.companion),
+            rivals: rivals.found, companions: plan.companions,
             hasRealLayers: plan.entries.contains { $0.layer.isReal },
             hasStreams: threadCount == 1 && plan.entries.contains { $0.ts.contains(1) })
         var done: [BenchRun.Done] = []

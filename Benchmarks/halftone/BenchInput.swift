@@ -8,14 +8,15 @@ final class BenchInput {
     let operands: Operands
     /// Row-major, for dense computations.
     let denseOperands: Operands
-    /// Those of the forward operation of the same sizes, where the problem is a backward one.
-    let forwardOperands: Operands?
     let rivals: [Opponent]
     /// Some rows of the result with the weights as they were before pruning.
     let dense: Reference
     private let x: FloatMatrix?
     private let y: FloatMatrix?
+    private let orders: Orders
+    private let seed: UInt64
     private let sampledRows: Int
+    private var otherOperands: Operands?
 
     /// `w` is the dense weights, `typed` the same as the problem's kind has them. Of the result, so many rows are
     /// checked.
@@ -34,12 +35,6 @@ final class BenchInput {
         operands = try Operands(
             x: kind.operand(x, xSize, sides.x), y: kind.operand(y, ySize, sides.y),
             w: direction == .gradient ? TypedMatrix(rows: problem.o, columns: problem.k, type: HT_DTYPE_F32) : typed)
-        forwardOperands =
-            try direction != .backward
-            ? nil
-            : Operands(
-                x: kind.operand(kind.normalInputs(xSize, seed: seed), xSize, orders.x),
-                y: kind.operand(nil, ySize, orders.y), w: typed)
         let reference = try Reference(problem, x: x, y: y, w: w, count: sampledRows)
         self.rivals = try rivals.map { rival in
             let forms = try rival.forms(problem, dense).map { form in
@@ -51,8 +46,23 @@ final class BenchInput {
                 name: rival.name, description: rival.description, shortcoming: rival.shortcoming, isDense: true,
                 forms: forms)
         }
-        (self.problem, self.x, self.y, self.sampledRows) = (problem, x, y, sampledRows)
+        (self.problem, self.x, self.y, self.orders) = (problem, x, y, orders)
+        (self.seed, self.sampledRows) = (seed, sampledRows)
         (denseOperands, self.dense) = (dense, reference)
+    }
+
+    /// Those of the operation that this one is to be seen beside, which has a result of its own.
+    func companionOperands() throws -> Operands {
+        if let otherOperands { return otherOperands }
+        let (xSize, ySize, kind) = (problem.xSize, problem.ySize, problem.kind)
+        let made =
+            problem.operation.direction == .gradient
+            ? denseOperands
+            : try Operands(
+                x: kind.operand(x ?? kind.normalInputs(xSize, seed: seed), xSize, orders.x),
+                y: kind.operand(nil, ySize, orders.y), w: operands.w)
+        otherOperands = made
+        return made
     }
 
     /// The same rows of the result with other weights.

@@ -38,6 +38,16 @@ struct BenchPlan {
         operation.hasPattern ? patterns : [nil]
     }
 
+    /// What the operations are to be seen beside; of a name one.
+    var companions: [Companion] {
+        let all = operations.flatMap { operation in
+            patterns(of: operation).compactMap { Companion(of: operation, $0) }
+        }
+        return all.reduce(into: []) { list, next in
+            if !list.contains(where: { $0.name == next.name }) { list.append(next) }
+        }
+    }
+
     func caseCount(of entry: Entry) -> Int {
         let kernels = kernels.count { $0.operation == entry.operation }
         return entry.ts.count * patterns(of: entry.operation).count * kernels

@@ -29,6 +29,9 @@ extension BenchCommand {
         guard conv != nil || (dilation, groups, images) == (1, 1, 1) else {
             throw ValidationError("--dilation, --groups and --images need --conv")
         }
+        guard !sharedTaps || operation.isConvolution || shapes != nil else {
+            throw ValidationError("--shared-taps is for convolutions")
+        }
         guard !permute || operation.direction == .backward else {
             throw ValidationError("--permute is for backward operations")
         }

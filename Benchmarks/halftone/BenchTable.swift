@@ -4,17 +4,16 @@ import Foundation
 struct BenchTable {
     private var table: Table
     private let rivals: [any Rival]
-    private let companions: [Operation]
+    private let companions: [Companion]
     private let opponents: [String]
     private let hasRealLayers: Bool
     private let hasStreams: Bool
     private var lastHeading = ""
 
-    /// `companions` are the operations that those of the table are to be seen beside.
-    init(rivals: [any Rival], companions: [Operation], hasRealLayers: Bool, hasStreams: Bool) {
+    init(rivals: [any Rival], companions: [Companion], hasRealLayers: Bool, hasStreams: Bool) {
         self.rivals = rivals
         self.companions = companions
-        opponents = rivals.map(\.name) + companions.map(\.rawValue)
+        opponents = rivals.map(\.name) + companions.map(\.name)
         self.hasRealLayers = hasRealLayers
         self.hasStreams = hasStreams
         var columns: [Table.Column] = [
@@ -79,7 +78,7 @@ struct BenchTable {
             }
         }
         for companion in companions {
-            lines.append("x \(companion.rawValue) its seconds over ours, of the same layer, pattern and T")
+            lines.append("x \(companion.name) \(companion.legend)")
         }
         if hasRealLayers {
             lines.append("kept L1   sum |w| after magnitude pruning, of that before")

@@ -11,10 +11,10 @@ final class LayerBench {
         let seed: UInt64
     }
 
-    /// The layer's weights with a pattern, packed for the operation and, where it is a backward one, forward as well.
+    /// The layer's weights with a pattern, packed for the operation and for the one it is to be seen beside.
     struct Weights {
         let pruned: PrunedLayer
-        let forward: PrunedLayer?
+        let companion: (Companion, PrunedLayer?)?
     }
 
     let layer: Layer
@@ -58,10 +58,12 @@ final class LayerBench {
     func weights(_ pattern: Pattern) throws -> Weights {
         // T does not matter to weights.
         let problem = problem(operation, t: 1)
-        let forward = operation.direction == .backward ? operation.companion.map { self.problem($0, t: 1) } : nil
-        return Weights(
-            pruned: try PrunedLayer(dense, pattern: pattern, problem: problem, permutation: permutation),
-            forward: try forward.map { try PrunedLayer(dense, pattern: pattern, problem: $0) })
+        let pruned = try PrunedLayer(dense, pattern: pattern, problem: problem, permutation: permutation)
+        let companion = try Companion(of: operation, pattern).map { companion in
+            let other = self.problem(companion.operation, t: 1)
+            return (companion, try companion.pattern.map { try PrunedLayer(dense, pattern: $0, problem: other) })
+        }
+        return Weights(pruned: pruned, companion: companion)
     }
 
     /// Without weights for an operation that has none.
@@ -74,7 +76,7 @@ final class LayerBench {
         let operands = try sampled.map { try input.operands.withGradient(columns: $0.count) } ?? input.operands
         let call = try LibraryCall(
             problem, layer: pruned, operands: operands, isa: row.isaOption, threads: stopwatch.threads)
-        let companion = try companion(weights, input, isa: row.isaOption, threads: stopwatch.threads)
+        let companion = try opponent(weights?.companion, input, isa: row.isaOption, threads: stopwatch.threads)
         let opponents = input.rivals + (companion.map { [$0] } ?? [])
 
         let ours = Contender(run: call.run)
@@ -103,17 +105,16 @@ final class LayerBench {
         return input
     }
 
-    /// The operation of this library that the case is to be seen beside: the forward one of a backward one, the dense
-    /// gradient of a sampled one.
-    private func companion(_ weights: Weights?, _ input: BenchInput, isa: ht_isa, threads: Int) throws -> Opponent? {
-        guard let companion = operation.companion else { return nil }
-        let problem = Problem(operation: companion, kind: kind, geometry: input.problem.geometry)
+    private func opponent(
+        _ other: (companion: Companion, layer: PrunedLayer?)?, _ input: BenchInput, isa: ht_isa, threads: Int
+    ) throws -> Opponent? {
+        guard let (companion, layer) = other else { return nil }
+        let problem = Problem(operation: companion.operation, kind: kind, geometry: input.problem.geometry)
         let call = try LibraryCall(
-            problem, layer: weights?.forward, operands: input.forwardOperands ?? input.denseOperands, isa: isa,
-            threads: threads)
-        let form = RivalForm(config: companion.rawValue, run: call.run)
+            problem, layer: layer, operands: input.companionOperands(), isa: isa, threads: threads)
+        let form = RivalForm(config: companion.operation.rawValue, run: call.run)
         return Opponent(
-            name: companion.rawValue, description: "of this library", isDense: companion == .weightGradient,
+            name: companion.name, description: "of this library", isDense: companion.pattern == nil,
             forms: [Opponent.Form(form: form, isRight: true)])
     }
 }

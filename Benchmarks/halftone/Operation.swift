@@ -43,17 +43,6 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
         }
     }
 
-    /// The operation that this one is to be seen beside: of a backward one the forward one, of a sampled gradient the
-    /// dense one.
-    var companion: Operation? {
-        switch self {
-        case .product, .convolution, .weightGradient: nil
-        case .backwardProduct: .product
-        case .backwardConvolution: .convolution
-        case .sampledGradient: .weightGradient
-        }
-    }
-
     /// Whether weights take part, packed by a pattern.
     var hasPattern: Bool { self != .weightGradient }
 
@@ -63,6 +52,41 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
         case .forward: ProductKind.allCases
         case .backward: [.f32, .bf16]
         case .gradient: [.f32]
+        }
+    }
+}
+
+/// Another operation of this library that one is to be seen beside, on the same layer and T.
+struct Companion: Equatable {
+    let name: String
+    let operation: Operation
+    /// `nil` for an operation without one.
+    let pattern: Pattern?
+
+    /// Of a backward operation the forward one, of a sampled gradient the dense one, of a forward operation with shared
+    /// patterns the one without.
+    init?(of operation: Operation, _ pattern: Pattern?) {
+        guard let pattern else { return nil }
+        switch operation {
+        case .product, .convolution:
+            let sharesTaps = pattern.sharesTaps && operation.isConvolution
+            guard pattern.sharedRows > 1 || sharesTaps else { return nil }
+            self.init(name: "unshared", operation, Pattern(n: pattern.n, m: pattern.m))
+        case .backwardProduct: self.init(name: Operation.product.rawValue, .product, pattern)
+        case .backwardConvolution: self.init(name: Operation.convolution.rawValue, .convolution, pattern)
+        case .sampledGradient: self.init(name: Operation.weightGradient.rawValue, .weightGradient, nil)
+        case .weightGradient: return nil
+        }
+    }
+
+    private init(name: String, _ operation: Operation, _ pattern: Pattern?) {
+        (self.name, self.operation, self.pattern) = (name, operation, pattern)
+    }
+
+    var legend: String {
+        switch name {
+        case "unshared": "its seconds over ours, each row or tap with a pattern of its own"
+        default: "its seconds over ours, of the same layer\(pattern == nil ? "" : ", pattern") and T"
         }
     }
 }
