@@ -113,15 +113,16 @@ typedef struct ht_nm_segment {
 /// taps, row by row, each with all of its columns. Some taps that share a pattern take turns along a row of the kernel,
 /// a run of columns each: so a kernel finds those that look at the same columns of X together.
 static inline ht_nm_segment ht_nm_segment_at(const ht_nm_layout *l, size_t column, size_t end) {
-    size_t tap = 0, place = column;
+    size_t tap = 0, place = column, in_run = column;
     if (l->of.taps > 1) {
         const size_t width = l->of.kernel_width, row = column / (width * l->tap_width);
         const size_t in_row = column - row * width * l->tap_width, turn = in_row / (width * l->run);
         const size_t in_turn = in_row - turn * width * l->run;
         tap = row * width + in_turn / l->run;
-        place = turn * l->run + in_turn % l->run;
+        in_run = in_turn % l->run;
+        place = turn * l->run + in_run;
     }
-    size_t columns = ht_min(end - column, l->run - place % l->run);
+    size_t columns = ht_min(end - column, l->run - in_run);
     return (ht_nm_segment){tap, place, columns,
                            place < l->of.tap_columns ? ht_min(columns, l->of.tap_columns - place) : 0};
 }

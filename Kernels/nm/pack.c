@@ -38,34 +38,72 @@ static bool in_mask(const pack_job *job, position at) {
     return job->mask[at.row * job->mask_stride + at.column / 8] >> at.column % 8 & 1;
 }
 
-static bool is_entry(const pack_job *job, position at) {
-    return job->mask ? in_mask(job, at) : ht_nm_magnitude(job->layout.dtype, weights_row(job, at.row), at.column) != 0;
-}
-
-// The places of a group at one tap of a row that are entries.
-static uint64_t entries_at(const pack_job *job, size_t row, size_t tap, size_t place, size_t count) {
-    uint64_t chosen = 0;
-    for (size_t j = 0; j < count; j++) chosen |= (uint64_t)is_entry(job, position_of(job, row, tap, place + j)) << j;
-    return chosen;
-}
-
 static uint64_t lowest_bits(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
 
-// The places of a group that are an entry of any row or tap that shares its pattern; filled up to n with the lowest
-// that are left. More than n stay more than n.
-static uint64_t entries(const pack_job *job, size_t row, ht_nm_segment group) {
+// The bits of up to 64 columns of a row of the mask, at least one.
+static uint64_t mask_bits(const uint8_t *row, size_t column, size_t count) {
+    const size_t first = column / 8, last = (column + count - 1) / 8, shift = column % 8;
+    uint64_t bits = 0;
+    for (size_t i = 0; i <= last - first && i < 8; i++) bits |= (uint64_t)row[first + i] << 8 * i;
+    bits >>= shift;
+    if (last - first == 8) bits |= (uint64_t)row[last] << (64 - shift);
+    return bits & lowest_bits(count);
+}
+
+// Which of up to 64 weights that lie side by side are named as entries.
+static uint64_t named_at(const pack_job *job, position at, size_t count) {
+    const void *row = weights_row(job, at.row);
+    const ht_dtype dtype = job->layout.dtype;
+    uint64_t named = 0;
+    if (job->mask) return count ? mask_bits(job->mask + at.row * job->mask_stride, at.column, count) : 0;
+    for (size_t j = 0; j < count; j++) named |= (uint64_t)(ht_nm_magnitude(dtype, row, at.column + j) != 0) << j;
+    return named;
+}
+
+// Backward, what is read for one row lies beside what is read for the next: some rows are packed together. A multiple
+// of the rows that share patterns.
+enum { rows_together = 16 };
+
+// Adds the places of a group at one tap that are named as entries of some rows.
+static void add_named(const pack_job *job, size_t row, size_t rows, size_t tap, const ht_nm_segment *group,
+                      uint64_t chosen[rows_together]) {
+    if (ht_nm_is_forward(job->layout.of.kind)) {
+        for (size_t r = 0; r < rows; r++)
+            chosen[r] |= named_at(job, position_of(job, row + r, tap, group->place), group->present);
+        return;
+    }
+    for (size_t j = 0; j < group->present; j++) {
+        const uint64_t named = named_at(job, position_of(job, row, tap, group->place + j), rows);
+        for (size_t r = 0; r < rows; r++) chosen[r] |= (named >> r & 1) << j;
+    }
+}
+
+// Rows that share a pattern get the entries of all.
+static void share(size_t rows, size_t shared_rows, uint64_t chosen[rows_together]) {
+    for (size_t begin = 0; shared_rows > 1 && begin < rows; begin += shared_rows) {
+        const size_t end = ht_min(rows, begin + shared_rows);
+        uint64_t all = 0;
+        for (size_t r = begin; r < end; r++) all |= chosen[r];
+        for (size_t r = begin; r < end; r++) chosen[r] = all;
+    }
+}
+
+// The places of a group that are entries of some rows, or of those and taps that share their patterns; filled up to n
+// with the lowest that are left. More than n stay more than n.
+static void choose(const pack_job *job, size_t row, size_t rows, const ht_nm_segment *group,
+                   uint64_t chosen[rows_together]) {
     const ht_nm_layout *l = &job->layout;
-    uint64_t chosen = 0;
-    size_t begin = row / l->shared_rows * l->shared_rows, end = ht_min(l->rows, begin + l->shared_rows);
-    for (size_t r = begin; r < end; r++)
-        if (l->of.shared_taps)
-            for (size_t tap = 0; tap < l->of.taps; tap++) chosen |= entries_at(job, r, tap, group.place, group.present);
-        else
-            chosen |= entries_at(job, r, group.tap, group.place, group.present);
-    for (uint64_t free = ~chosen & lowest_bits(group.present); free && (size_t)__builtin_popcountll(chosen) < l->n;
-         free &= free - 1)
-        chosen |= free & -free;
-    return chosen;
+    memset(chosen, 0, rows_together * sizeof *chosen);
+    if (l->of.shared_taps)
+        for (size_t tap = 0; tap < l->of.taps; tap++) add_named(job, row, rows, tap, group, chosen);
+    else
+        add_named(job, row, rows, group->tap, group, chosen);
+    share(rows, l->shared_rows, chosen);
+    for (size_t r = 0; r < rows; r++) {
+        uint64_t free = ~chosen[r] & lowest_bits(group->present);
+        for (size_t count = (size_t)__builtin_popcountll(chosen[r]); free && count < l->n; count++, free &= free - 1)
+            chosen[r] |= free & -free;
+    }
 }
 
 // Where one row's slots of one block go.
@@ -73,34 +111,43 @@ typedef struct slot_writer {
     const ht_nm_layout *layout;
     void *values;
     uint8_t *origins;        // null, or: written instead of the values
-    uint8_t *indices;
     size_t lane;             // of the row in its bundle
     size_t width;            // columns of the block; of a row behind the last, which is all padding, none
     size_t slot;             // the next
+    uint8_t *field;          // of its unit,
+    size_t unit_slot;        // and its number there
+    size_t window_mask;      // of a column; 0: windows are no power of two
 } slot_writer;
 
 // Rows that share a field would all write the same, so the first of them does.
-static bool writes_fields(const slot_writer *out) { return out->lane % out->layout->index_share == 0; }
+static bool writes_fields(const slot_writer *out) { return (out->lane & (out->layout->index_share - 1)) == 0; }
 
-static void write_bits(slot_writer *out, uint32_t bits) {
+static void write_bits(const slot_writer *out, uint32_t bits) {
+    for (size_t i = 0; i < out->layout->field_bytes; i++) out->field[i] |= (uint8_t)(bits >> 8 * i);
+}
+
+static void write_value(const slot_writer *out, const void *value) {
     const ht_nm_layout *l = out->layout;
-    uint8_t *field =
-        out->indices + out->slot / l->unit_slots * ht_nm_unit_bytes(l) + out->lane / l->index_share * l->field_bytes;
-    for (size_t i = 0; i < l->field_bytes; i++) field[i] |= (uint8_t)(bits >> 8 * i);
+    if (out->origins)
+        memcpy(out->origins + out->slot * l->together + out->lane, value, 1);
+    else if (l->value_bytes == 4)
+        memcpy((float *)out->values + out->slot * HT_NM_QUAD + out->lane, value, 4);
+    else
+        memcpy((void *)ht_nm_value(l, out->values, out->lane, out->slot), value, l->value_bytes);
 }
 
 // `column` counts in the block.
 static void write_slot(slot_writer *out, const void *value, size_t column) {
     const ht_nm_layout *l = out->layout;
-    size_t index = column % l->window;
+    size_t index = out->window_mask ? column & out->window_mask : column % l->window;
     uint32_t bits =
-        l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->slot % l->unit_slots * l->index_bits;
-    if (out->origins)
-        memcpy(out->origins + out->slot * l->together + out->lane, value, 1);
-    else
-        memcpy((void *)ht_nm_value(l, out->values, out->lane, out->slot), value, l->value_bytes);
+        l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->unit_slot * l->index_bits;
+    write_value(out, value);
     if (writes_fields(out)) write_bits(out, bits);
     out->slot++;
+    if (++out->unit_slot < l->unit_slots) return;
+    out->unit_slot = 0;
+    out->field += ht_nm_unit_bytes(l);
 }
 
 // A weight that changes no sum: fma(-0, +0, sum) is sum for every sum; +0 would turn a sum of -0 into +0.
@@ -134,13 +181,15 @@ static slot_writer writer(const pack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
     size_t bundle = row / l->together;
     const uint8_t *origins = job->forward ? ht_nm_origins(&job->forward->layout, l, job->packed, b, bundle) : NULL;
-    return (slot_writer){l,
-                         (void *)ht_nm_values(l, job->packed, b, bundle),
-                         (uint8_t *)origins,
-                         (uint8_t *)ht_nm_indices(l, job->packed, b, bundle),
-                         row % l->together,
-                         row < l->rows ? ht_nm_block_width(l, b) : 0,
-                         0};
+    const size_t lane = row % l->together;
+    uint8_t *indices = (uint8_t *)ht_nm_indices(l, job->packed, b, bundle);
+    return (slot_writer){.layout = l,
+                         .values = (void *)ht_nm_values(l, job->packed, b, bundle),
+                         .origins = (uint8_t *)origins,
+                         .lane = lane,
+                         .width = row < l->rows ? ht_nm_block_width(l, b) : 0,
+                         .field = indices + lane / l->index_share * l->field_bytes,
+                         .window_mask = l->window & (l->window - 1) ? 0 : l->window - 1};
 }
 
 // Where the forward weights store a weight.
@@ -148,19 +197,21 @@ static uint8_t origin_of(const pack_job *forward, position at) {
     const ht_nm_layout *l = &forward->layout;
     const size_t begin = at.column / l->m * l->m, place = at.column - begin;
     const ht_nm_segment group = ht_nm_segment_at(l, begin, ht_min(l->columns, begin + l->m));
-    const uint64_t stored = entries(forward, at.row, group);
-    if (!(stored >> place & 1)) return HT_NM_ZERO_ORIGIN;
-    return ht_nm_origin(l, at.row, (size_t)__builtin_popcountll(stored & lowest_bits(place)));
+    uint64_t stored[rows_together];
+    choose(forward, at.row, 1, &group, stored);
+    if (!(*stored >> place & 1)) return HT_NM_ZERO_ORIGIN;
+    return ht_nm_origin(l, at.row, (size_t)__builtin_popcountll(*stored & lowest_bits(place)));
 }
 
-static void pack_group(const pack_job *job, slot_writer *out, size_t row, size_t b, size_t c) {
+// The slots of a group of one row. `c` is its first column in the block.
+static void pack_group(const pack_job *job, slot_writer *out, size_t row, const ht_nm_segment *group, size_t c,
+                       uint64_t chosen) {
     const ht_nm_layout *l = &job->layout;
     static const uint32_t zero = 0;
-    size_t begin = b * l->block_columns, last = out->slot + l->n;
-    const ht_nm_segment group = ht_nm_segment_at(l, begin + c, begin + ht_min(out->width, c + l->m));
-    for (uint64_t chosen = entries(job, row, group); chosen; chosen &= chosen - 1) {
+    const size_t last = out->slot + l->n;
+    for (; chosen; chosen &= chosen - 1) {
         size_t place = (size_t)__builtin_ctzll(chosen);
-        position at = position_of(job, row, group.tap, group.place + place);
+        position at = position_of(job, row, group->tap, group->place + place);
         if (job->forward) {
             const uint8_t origin = origin_of(job->forward, at);
             write_slot(out, &origin, c + place);
@@ -171,37 +222,57 @@ static void pack_group(const pack_job *job, slot_writer *out, size_t row, size_t
         write_slot(out, filled_up ? (const void *)&zero : w, c + place);
     }
     // A tap's last group may have fewer columns, and columns behind them in which X is zero.
-    for (size_t place = group.present; place < group.columns && out->slot < last; place++)
+    for (size_t place = group->present; place < group->columns && out->slot < last; place++)
         write_slot(out, padding(out), c + place);
 }
 
+// Block b of some rows; those behind the last are all padding.
 static void pack_block(const pack_job *job, size_t row, size_t b) {
     const ht_nm_layout *l = &job->layout;
-    slot_writer out = writer(job, row, b);
-    for (size_t c = 0; c < out.width; c += l->m) {
-        write_padding(&out, ht_nm_group_slot(l, c));
-        pack_group(job, &out, row, b, c);
+    const size_t begin = b * l->block_columns, width = ht_nm_block_width(l, b);
+    const size_t rows = row < l->rows ? ht_min(rows_together, l->rows - row) : 0;
+    const size_t padded = ht_min(rows_together, l->bundles * l->together - row);
+    slot_writer out[rows_together];
+    uint64_t chosen[rows_together];
+    for (size_t r = 0; r < padded; r++) out[r] = writer(job, row + r, b);
+    for (size_t c = 0; rows && c < width; c += l->m) {
+        const ht_nm_segment group = ht_nm_segment_at(l, begin + c, begin + ht_min(width, c + l->m));
+        choose(job, row, rows, &group, chosen);
+        for (size_t r = 0; r < rows; r++) {
+            // Only windows of bytes have slots behind their last group.
+            if (l->value_bytes == 1) write_padding(&out[r], ht_nm_group_slot(l, c));
+            pack_group(job, &out[r], row + r, &group, c, chosen[r]);
+        }
     }
-    write_padding(&out, ht_nm_block_slots(l, b));
+    for (size_t r = 0; r < padded; r++) write_padding(&out[r], ht_nm_block_slots(l, b));
 }
 
-static void pack_row(void *context, size_t row) {
+static void pack_rows(void *context, size_t piece) {
     const pack_job *job = context;
-    for (size_t b = 0; b < job->layout.blocks; b++) pack_block(job, row, b);
+    for (size_t b = 0; b < job->layout.blocks; b++) pack_block(job, piece * rows_together, b);
 }
 
-static bool row_fits(const pack_job *job, size_t row) {
+static void pack_all(const pack_job *job, int threads) {
+    const size_t rows = job->layout.blocks ? job->layout.bundles * job->layout.together : 0;
+    ht_parallel(pack_rows, (void *)job, ht_ceil_div(rows, rows_together), ht_resolve_threads(threads));
+}
+
+static bool rows_fit(const pack_job *job, size_t row, size_t rows) {
     const ht_nm_layout *l = &job->layout;
+    uint64_t chosen[rows_together];
     for (size_t c = 0; c < l->columns; c += l->m) {
         const ht_nm_segment group = ht_nm_segment_at(l, c, ht_min(l->columns, c + l->m));
-        if ((size_t)__builtin_popcountll(entries(job, row, group)) > l->n) return false;
+        choose(job, row, rows, &group, chosen);
+        for (size_t r = 0; r < rows; r++)
+            if ((size_t)__builtin_popcountll(chosen[r]) > l->n) return false;
     }
     return true;
 }
 
 static bool all_fit(const pack_job *job) {
-    for (size_t row = 0; job->layout.blocks && row < job->layout.rows; row += job->layout.shared_rows)
-        if (!row_fits(job, row)) return false;
+    const size_t rows = job->layout.blocks ? job->layout.rows : 0;
+    for (size_t row = 0; row < rows; row += rows_together)
+        if (!rows_fit(job, row, ht_min(rows_together, rows - row))) return false;
     return true;
 }
 
@@ -230,11 +301,11 @@ static void write_blob(const pack_job *job, int threads) {
     ht_blob_header header = ht_nm_layout_header(l);
     memcpy(job->packed, &header, sizeof header);
     memset((char *)job->packed + l->indices, 0, l->bytes - l->indices);
-    if (l->blocks) ht_each_row(pack_row, (void *)job, l->bundles * l->together, threads);
+    pack_all(job, threads);
     if (l->permutation) write_permutation(job);
     if (l->of.kind == HT_BLOB_NM_TRANSPOSABLE) {
         const pack_job turned = turned_job(job);
-        if (l->blocks) ht_each_row(pack_row, (void *)&turned, turned.layout.bundles * turned.layout.together, threads);
+        pack_all(&turned, threads);
     }
 }
 
