@@ -64,9 +64,9 @@ HT_INLINE __m256 ht_pick_of_16(const float *x, __m256i index) {
 #include "each_code.h"
 
 static const ht_nm_panel_shape shapes[] = {
-    {24, KERNELS(panel, 3)},
-    {16, KERNELS(panel, 2)},
-    {8, KERNELS(panel, 1)},
+    {24, 0, KERNELS(panel, 3)},
+    {16, 0, KERNELS(panel, 2)},
+    {8, 0, KERNELS(panel, 1)},
 };
 
 static const ht_nm_vectors vectors = {

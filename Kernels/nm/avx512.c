@@ -79,21 +79,24 @@ HT_INLINE void ht_settle(__m512 *sum) { __asm__ volatile("" : "+v"(*sum)::"memor
     {[HT_NM_CODE_2_2] = NAME_WITH(panel, 2, 2, size), [HT_NM_CODE_MAP] = NAME_WITH(panel, 1, 0, size)}
 
 static const ht_nm_panel_shape shapes[] = {
-    {64, WIDE_KERNELS(4)},
-    {32, KERNELS(panel, 2)},
-    {16, KERNELS(panel, 1)},
+    {64, 0, WIDE_KERNELS(4)},
+    {64, 16, WIDE_KERNELS(3)},
+    {32, 0, KERNELS(panel, 2)},
+    {16, 0, KERNELS(panel, 1)},
 };
 
 static const ht_nm_panel_shape shapes_shared2[] = {
-    {64, WIDE_KERNELS(4_shared2)},
-    {32, KERNELS(panel, 2_shared2)},
-    {16, KERNELS(panel, 1_shared2)},
+    {64, 0, WIDE_KERNELS(4_shared2)},
+    {64, 16, {NULL}},
+    {32, 0, KERNELS(panel, 2_shared2)},
+    {16, 0, KERNELS(panel, 1_shared2)},
 };
 
 static const ht_nm_panel_shape shapes_shared4[] = {
-    {64, WIDE_KERNELS(4_shared4)},
-    {32, KERNELS(panel, 2_shared4)},
-    {16, KERNELS(panel, 1_shared4)},
+    {64, 0, WIDE_KERNELS(4_shared4)},
+    {64, 16, {NULL}},
+    {32, 0, KERNELS(panel, 2_shared4)},
+    {16, 0, KERNELS(panel, 1_shared4)},
 };
 
 const ht_nm_vectors ht_nm_avx512 = {

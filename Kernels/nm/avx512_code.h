@@ -6,6 +6,11 @@
 #define QUADS 1
 #define GRID 0
 #include "avx512_panel.h"
+#define VECTORS 3
+#define SHARE 1
+#define QUADS 1
+#define GRID 0
+#include "avx512_panel.h"
 #define VECTORS 4
 #define SHARE 2
 #define QUADS 1

@@ -2,7 +2,7 @@
 // clang-format Language: Cpp
 // The panel kernel for one index code and panel width. A template: avx512.c includes it with
 //   BITS, SLOTS   the index code, see index_code.h
-//   VECTORS       width of the panel in vectors of 16 floats
+//   VECTORS       width of the panel in vectors of 16 floats; 3 are the first of 4
 //   SHARE         rows of a quad that share their indices: 1, 2 or 4
 //   QUADS         quads worked on together: QUADS * 4 * VECTORS sums live in registers, 8 just hide the latency of the
 //                 FMAs
@@ -24,12 +24,14 @@
 #define LINE 64
 #define LINE_SHIFT 6
 #define APART (UNIT_COLUMNS * 64)  // bytes from vector to vector
+#define SUMS_LINE (VECTORS * 64)  // bytes of the sums of a row
 #define PREFETCH(values) _mm_prefetch((const char *)(values) + l1_ahead, _MM_HINT_T0)  // they are in L2
 #define DISPLACEMENT(slot) (SLOT_COLUMN(slot) * 64)
 #else
-#define LINE (VECTORS * 64)  // bytes of a panel column
 #define LINE_SHIFT (VECTORS == 1 ? 6 : VECTORS == 2 ? 7 : 8)
+#define LINE (1 << LINE_SHIFT)  // bytes of a panel column
 #define APART 64
+#define SUMS_LINE LINE
 #define PREFETCH ht_prefetch_weights
 #define DISPLACEMENT(slot) (SLOT_COLUMN(slot) * LINE - BIAS)
 #endif
@@ -177,7 +179,7 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
         HT_UNROLL
         for (int row = 0; row < quads * HT_NM_QUAD; row++) HT_UNROLL
         for (int v = 0; v < VECTORS; v++)
-            sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(sums_at + (row * VECTORS + v) * 16);
+            sums[row][v] = a->first ? _mm512_setzero_ps() : _mm512_load_ps(sums_at + row * (SUMS_LINE / 4) + v * 16);
 
         // Behind a group's last words come those of the next group: its first panel loads need not wait either. Behind
         // the last group's there are a few bytes to read, for all of its quads the same.
@@ -237,9 +239,9 @@ HT_INLINE void NAME(panel_groups, SIZE)(const ht_nm_panel_args *a, ht_panel_curs
 #endif
         HT_UNROLL
         for (int row = 0; row < quads * HT_NM_QUAD; row++) HT_UNROLL
-        for (int v = 0; v < VECTORS; v++) _mm512_store_ps(sums_at + (row * VECTORS + v) * 16, sums[row][v]);
+        for (int v = 0; v < VECTORS; v++) _mm512_store_ps(sums_at + row * (SUMS_LINE / 4) + v * 16, sums[row][v]);
         values += (quads - 1) * quad_values;
-        sums_at += quads * HT_NM_QUAD * VECTORS * 16;
+        sums_at += quads * HT_NM_QUAD * (SUMS_LINE / 4);
     }
     *at = (ht_panel_cursor){values, indices, sums_at};
 }
@@ -273,6 +275,7 @@ static void NAME(panel, SIZE)(const ht_nm_panel_args *a) {
 #undef LINE
 #undef LINE_SHIFT
 #undef APART
+#undef SUMS_LINE
 #undef DISPLACEMENT
 #undef PREFETCH
 #undef GRID

@@ -49,24 +49,24 @@ static void widen_bf16(const void *values, size_t count, float *to) {
 }
 
 static const ht_nm_panel_shape shapes[] = {
-    {32, KERNELS(panel, 8)},
-    {16, KERNELS(panel, 4)},
-    {8, KERNELS(panel, 2)},
-    {4, KERNELS(panel, 1)},
+    {32, 0, KERNELS(panel, 8)},
+    {16, 0, KERNELS(panel, 4)},
+    {8, 0, KERNELS(panel, 2)},
+    {4, 0, KERNELS(panel, 1)},
 };
 
 static const ht_nm_panel_shape shapes_shared2[] = {
-    {32, KERNELS(panel, 8_shared2)},
-    {16, KERNELS(panel, 4_shared2)},
-    {8, KERNELS(panel, 2_shared2)},
-    {4, KERNELS(panel, 1_shared2)},
+    {32, 0, KERNELS(panel, 8_shared2)},
+    {16, 0, KERNELS(panel, 4_shared2)},
+    {8, 0, KERNELS(panel, 2_shared2)},
+    {4, 0, KERNELS(panel, 1_shared2)},
 };
 
 static const ht_nm_panel_shape shapes_shared4[] = {
-    {32, KERNELS(panel, 8_shared4)},
-    {16, KERNELS(panel, 4_shared4)},
-    {8, KERNELS(panel, 2_shared4)},
-    {4, KERNELS(panel, 1_shared4)},
+    {32, 0, KERNELS(panel, 8_shared4)},
+    {16, 0, KERNELS(panel, 4_shared4)},
+    {8, 0, KERNELS(panel, 2_shared4)},
+    {4, 0, KERNELS(panel, 1_shared4)},
 };
 
 static const ht_nm_vectors vectors = {

@@ -53,8 +53,10 @@ static size_t wide_indices_bytes(const ht_nm_layout *l) {
     return ht_round_up(bytes, HT_ALIGNMENT) + HT_ALIGNMENT;
 }
 
+// The widest panel may have less rows of X than there has to be room for.
 static size_t rows_in_work(const ht_nm_layout *l, size_t t) {
-    return ht_round_up(ht_min(t, choose_blocking(l).rows), HT_NM_STRIP);
+    const size_t rows = ht_round_up(ht_min(t, choose_blocking(l).rows), HT_NM_STRIP);
+    return rows > widest_panel / 2 ? ht_round_up(rows, widest_panel) : rows;
 }
 
 ht_status ht_nm_panels_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
@@ -230,12 +232,14 @@ typedef struct panel {
     size_t row, rows;  // of the rows in work
 } panel;
 
+static size_t rows_of(const ht_nm_panel_shape *s) { return s->width - s->idle; }
+
 // The widest shape in which the remaining rows leave less than a narrowest panel idle: two panels of half the width
 // take longer than one.
 static const ht_nm_panel_shape *choose_shape(const job *j, size_t remaining) {
     const ht_nm_panel_shape *narrowest = &j->shapes[j->vectors->shape_count - 1];
     for (const ht_nm_panel_shape *s = j->shapes; s < narrowest; s++)
-        if (s->kernel[j->code] && s->width < remaining + narrowest->width) return s;
+        if (s->kernel[j->code] && rows_of(s) < remaining + rows_of(narrowest)) return s;
     return narrowest;
 }
 
@@ -470,9 +474,9 @@ static void run_panels(job *j) {
     use_panels_that_share(j);
     panel panels[most_rows / 8];
     size_t count = 0;
-    for (size_t row = 0; row < j->rows; row += panels[count++].shape->width) {
+    for (size_t row = 0; row < j->rows; row += rows_of(panels[count++].shape)) {
         const ht_nm_panel_shape *shape = choose_shape(j, j->rows - row);
-        panels[count] = (panel){shape, row, ht_min(shape->width, j->rows - row)};
+        panels[count] = (panel){shape, row, ht_min(rows_of(shape), j->rows - row)};
     }
     const blocking blocks = choose_blocking(j->l);
     if (!packs_late(j)) pack_panels(j, panels, count);
@@ -530,7 +534,7 @@ static void schedule_rows(const job *j, ht_nm_schedule *s, size_t rows, size_t t
     ht_nm_passes *passes = strips ? &s->strips : &s->panels;
     size_t pass = 0, reads = !alone ? 0 : strips ? ht_ceil_div(rows, HT_NM_STRIP_ROWS) * times : times;
     for (size_t row = 0; times && row < rows; row += pass) {
-        pass = strips ? (size_t)1 << log2_of_pass(rows - row) : choose_shape(j, rows - row)->width;
+        pass = strips ? (size_t)1 << log2_of_pass(rows - row) : rows_of(choose_shape(j, rows - row));
         passes->rows += pass * times;
         passes->passes += times;
         s->panel = pass > s->panel ? pass : s->panel;

@@ -56,6 +56,7 @@ enum {
 
 typedef struct ht_nm_panel_shape {
     size_t width;  // rows of X in a panel
+    size_t idle;  // of these the last so many are never there
     ht_nm_panel_kernel *kernel[HT_NM_CODES];  // null: this width does not pay for the code
 } ht_nm_panel_shape;
 
