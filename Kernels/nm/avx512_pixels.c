@@ -14,9 +14,11 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
-#include "avx512_words.h"
-#include "core/epilogue.h"
+// clang-format off: the second is written in the words of the first
 #include "core/vec_avx512.h"
+#include "core/epilogue.h"
+#include "avx512_words.h"
+// clang-format on
 
 #define CODE_TEMPLATE "avx512_turn.h"
 #include "each_code.h"
