@@ -461,7 +461,8 @@ static void test_whole_vectors(void) {
     };
     for (size_t i = 0; i < COUNT(shapes); i++)
         for (size_t pattern = 0; pattern < COUNT(patterns); pattern++)
-            check_setup(CONV, all_types[0], &shapes[i], pattern);
+            check_setup(
+                make_shared(CONV, all_types[0], &shapes[i], patterns[pattern].n, patterns[pattern].m, 1, false));
 }
 
 static size_t cost(const ht_conv_shape *s) {
