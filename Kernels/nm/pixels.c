@@ -79,13 +79,13 @@ static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     return !image || (image->spread_y == 1 && image->spread_x == 1);
 }
 
-// Panels spend half the loads and no shuffles on a slot, but each of their slots loads and stores sums, and images are
-// packed for them once for each tap. So they are slower where there are few slots for a sum or for a value of X.
+// Panels and grids need no shuffles, but sums are loaded and stored for each block of theirs and X is transposed. So
+// they are slower where a chunk or a tap has few slots. The limits come from sweeps over layers of ResNet-50.
 static bool pays(size_t chunk_slots, const ht_nm_task *task) {
     const ht_nm_layout *l = task->layout;
     const size_t t = task->schedule ? task->schedule->t : task->t_end - task->t_begin;
     if (t < least_samples) return false;
-    if (task->image) return chunk_slots <= 2 || l->of.tap_columns * chunk_slots <= 256;
+    if (task->image) return chunk_slots <= 2 || l->of.tap_columns * chunk_slots * chunk_slots <= 1024;
     return t >= least_rows && l->columns >= 2 * l->rows && l->columns * chunk_slots <= 2048;
 }
 
