@@ -21,7 +21,7 @@ enum {
     x_bytes = 512 << 10,       // of X at a time, in L2 beside ...
     strip_bytes = 256 << 10,   // ... the weights and picks of some strips
     most_strips = 16,          // whose sums stay in L1
-    l1_bytes = 44 << 10,  // of what a kernel reads again for each strip or each tile, and what streams meanwhile
+    l1_bytes = 44 << 10,  // of the X that a kernel reads again for each strip, and what a strip takes meanwhile
     least_run = 6  // neighbouring pixels of Y for which it pays to look at the image itself
 };
 
@@ -66,12 +66,14 @@ ht_status ht_nm_i8_scratch(const ht_nm_layout *l, size_t t, size_t *bytes) {
     return HT_OK;
 }
 
-// A product as the loops below see it.
+// A product as the loops below see it. What takes a division is worked out once: a small tile takes no longer than ten.
 typedef struct job {
     const ht_nm_task *task;
     const ht_nm_i8_vectors *vectors;
     const ht_nm_layout *l;
     blocking b;
+    size_t window_steps, step_columns, tap_steps, kernel_height;
+    size_t tile_rows;  // of all tiles but the last ones
     size_t t, rows;  // the rows of X in work
     const ht_nm_image *image;  // null, or: kernels look at this image itself
     const uint8_t *x;  // of the first row in work, if there is no image
@@ -190,13 +192,16 @@ typedef struct tile {
 } tile;
 
 // Nearly equal tiles, as few as possible.
-static size_t tile_rows(const job *j, size_t run) { return ht_ceil_div(run, ht_ceil_div(run, j->vectors->rows)); }
+static size_t choose_tile_rows(const job *j) {
+    const size_t run = j->image ? j->image->out_width : j->rows;
+    return ht_ceil_div(run, ht_ceil_div(run, j->vectors->rows));
+}
 
 // Without rows behind the last tile.
 static void size_tile(const job *j, tile *t) {
     size_t run = j->t + j->rows - t->t;
     if (j->image) run = ht_min(run, j->image->out_width - t->column);
-    t->rows = run ? tile_rows(j, run) : 0;
+    t->rows = ht_min(run, j->tile_rows);
 }
 
 static tile first_tile(const job *j) {
@@ -232,7 +237,6 @@ static const uint8_t *strip_indices(const job *j, size_t strip) {
 // Some strips of those whose picks are there.
 typedef struct strips {
     size_t begin, end;
-    size_t first;  // of the picks
 } strips;
 
 static ht_nm_i8_sums scratch_sums(const job *j) {
@@ -240,8 +244,8 @@ static ht_nm_i8_sums scratch_sums(const job *j) {
     return (ht_nm_i8_sums){j->sums, row, HT_NM_I8_ROWS * row};
 }
 
-static ht_nm_i8_sums starting_sums(const job *j, const strips *s) {
-    return (ht_nm_i8_sums){j->starts + (s->begin - s->first) * HT_NM_STRIP, 0, HT_NM_STRIP * sizeof(int32_t)};
+static ht_nm_i8_sums starting_sums(const job *j) {
+    return (ht_nm_i8_sums){j->starts, 0, HT_NM_STRIP * sizeof(int32_t)};
 }
 
 static size_t columns_of(const job *j, const strips *s) {
@@ -271,17 +275,17 @@ static void store(const job *j, const tile *t, const strips *s) {
 
 static ht_nm_i8_args make_args(const job *j, const strips *s) {
     return (ht_nm_i8_args){.values = strip_values(j, s->begin),
-                           .picks = j->picks + (s->begin - s->first) * j->b.steps * HT_NM_I8_STEP,
+                           .picks = j->picks,
                            .strip_stride = j->b.steps * HT_NM_I8_STEP,
                            .strips = s->end - s->begin,
-                           .window_steps = ht_nm_i8_window_steps(j->l),
-                           .step_columns = ht_nm_i8_step_columns(j->l),
+                           .window_steps = j->window_steps,
+                           .step_columns = j->step_columns,
                            .row_stride = j->row_stride,
                            .window_stride = j->window_stride,
                            .lines = 1,
                            .parts = 1,
                            .steps = j->b.steps,
-                           .from = starting_sums(j, s)};
+                           .from = starting_sums(j)};
 }
 
 // Two strips at once where there are few rows, so that enough sums are in work.
@@ -323,12 +327,14 @@ typedef struct range {
     size_t begin, end;
 } range;
 
+static size_t steps_to(size_t distance, size_t step) { return step == 1 ? distance : ht_ceil_div(distance, step); }
+
 // Which of the places from, from + step, ... (`count` of them) are in 0 ..< size.
 static range places_inside(ptrdiff_t from, size_t step, size_t count, size_t size) {
     range r = {0, count};
-    if (from < 0) r.begin = ht_min(count, ht_ceil_div((size_t)-from, step));
+    if (from < 0) r.begin = ht_min(count, steps_to((size_t)-from, step));
     if (from + (ptrdiff_t)((count - 1) * step) >= (ptrdiff_t)size)
-        r.end = from < (ptrdiff_t)size ? ht_ceil_div((size_t)((ptrdiff_t)size - from), step) : 0;
+        r.end = from < (ptrdiff_t)size ? steps_to((size_t)((ptrdiff_t)size - from), step) : 0;
     r.end = ht_max(r.begin, r.end);
     return r;
 }
@@ -342,7 +348,7 @@ typedef struct view {
 static view make_view(const job *j, const tile *t) {
     const ht_nm_image *i = j->image;
     view v = {(ptrdiff_t)(t->row * i->step_y) + i->top, (ptrdiff_t)(t->column * i->step_x) + i->left, {0, 0}};
-    v.lines = places_inside(v.row, i->dilation_y, j->l->of.taps / i->kernel_width, i->height);
+    v.lines = places_inside(v.row, i->dilation_y, j->kernel_height, i->height);
     return v;
 }
 
@@ -355,7 +361,7 @@ static range rows_inside(const job *j, const view *v, size_t rows, size_t tap) {
 // Adds what some taps of each row of taps see from some rows of a tile.
 static void add_taps(const job *j, const tile *t, const view *v, range taps, range rows, const ht_nm_i8_args *whole) {
     const ht_nm_image *i = j->image;
-    const size_t tap_steps = j->b.steps / j->l->of.taps, x_stride = j->task->x_stride;
+    const size_t tap_steps = j->tap_steps, x_stride = j->task->x_stride;
     ht_nm_i8_args args = *whole;
     args.row_stride = i->step_x * x_stride;
     args.window_stride = HT_NM_I8_WINDOW;
@@ -363,10 +369,11 @@ static void add_taps(const job *j, const tile *t, const view *v, range taps, ran
     args.line_steps = i->kernel_width * tap_steps;
     args.line_stride = i->dilation_y * i->width * x_stride;
     args.parts = taps.end - taps.begin;
-    args.part_stride = i->dilation_x * x_stride;
-    args.steps = tap_steps;
+    args.part_stride = args.clipped_stride = i->dilation_x * x_stride;
+    args.steps = args.clipped_steps = tap_steps;
     if (args.part_stride == j->l->of.tap_columns) {
         args.steps *= args.parts;
+        args.part_stride *= args.parts;
         args.parts = 1;
     }
     const size_t row = t->image * i->height + (size_t)(v->row + (ptrdiff_t)(v->lines.begin * i->dilation_y));
@@ -384,40 +391,51 @@ static void add_taps(const job *j, const tile *t, const view *v, range taps, ran
 
 static bool is_same(range a, range b) { return a.begin == b.begin && a.end == b.end; }
 
-// The taps from `begin` on that all see a pixel from the same rows of the tile.
-static range taps_alike(const job *j, const view *v, size_t rows, size_t begin, range *inside) {
+// Leaves the taps beside the whole ones to the kernel, where all rows but the first or the last see them.
+static range widen(const job *j, const view *v, size_t rows, range whole, ht_nm_i8_args *args) {
+    const range but_first = {1, rows}, but_last = {0, rows - 1};
+    if (!j->vectors->clips || whole.begin == whole.end || rows == 1) return whole;
+    args->before = whole.begin > 0 && is_same(rows_inside(j, v, rows, whole.begin - 1), but_first);
+    args->behind = whole.end < j->image->kernel_width && is_same(rows_inside(j, v, rows, whole.end), but_last);
+    return (range){whole.begin - args->before, whole.end + args->behind};
+}
+
+// The taps from `begin` on, before `end`, that all see a pixel from the same rows of the tile.
+static range taps_alike(const job *j, const view *v, size_t rows, size_t begin, size_t end, range *inside) {
     range taps = {begin, begin + 1};
     *inside = rows_inside(j, v, rows, begin);
-    while (taps.end < j->image->kernel_width && is_same(rows_inside(j, v, rows, taps.end), *inside)) taps.end++;
+    while (taps.end < end && is_same(rows_inside(j, v, rows, taps.end), *inside)) taps.end++;
     return taps;
 }
 
-// The taps that all rows of a tile see a pixel at.
+// The taps of a row of taps that all rows of a tile see a pixel at.
 static range whole_taps(const job *j, const view *v, size_t rows) {
-    const range all = {0, rows}, none = {0, 0};
-    range inside, taps = {0, 0};
-    while (taps.end < j->image->kernel_width) {
-        taps = taps_alike(j, v, rows, taps.end, &inside);
-        if (is_same(inside, all)) return taps;
-    }
-    return none;
+    const ht_nm_image *i = j->image;
+    const ptrdiff_t last = v->column + (ptrdiff_t)((rows - 1) * i->step_x);
+    const range taps = places_inside(v->column, i->dilation_x, i->kernel_width, i->width);
+    const range taps_of_last = places_inside(last, i->dilation_x, i->kernel_width, i->width);
+    const size_t begin = ht_max(taps.begin, taps_of_last.begin), end = ht_min(taps.end, taps_of_last.end);
+    return (range){begin, ht_max(begin, end)};
 }
 
-// The other ones.
-static void add_clipped_taps(const job *j, const tile *t, const view *v, range whole, const ht_nm_i8_args *args) {
-    for (range taps = {0, 0}; taps.end < j->image->kernel_width;) {
+// Adds the taps outside `done` for the rows that see them.
+static void add_clipped_taps(const job *j, const tile *t, const view *v, range done, const ht_nm_i8_args *args) {
+    const size_t width = j->image->kernel_width;
+    for (range taps = {0, 0}; taps.end < width;) {
         range rows;
-        taps = taps_alike(j, v, t->rows, taps.end, &rows);
-        if (!is_same(taps, whole) && rows.begin < rows.end) add_taps(j, t, v, taps, rows, args);
+        if (taps.end == done.begin) taps.end = done.end;
+        if (taps.end == width) return;
+        taps = taps_alike(j, v, t->rows, taps.end, taps.end < done.begin ? done.begin : width, &rows);
+        if (rows.begin < rows.end) add_taps(j, t, v, taps, rows, args);
     }
 }
 
 // Sums start with what all taps have too much of. Of those outside the image that is given back.
 static ht_nm_i8_sums clipped_starts(const job *j, const tile *t, const view *v, const strips *s) {
     const size_t taps = j->l->of.taps, width = j->image->kernel_width;
-    for (size_t strip = s->begin - s->first, to = 0; strip < s->end - s->first; strip++, to++)
+    for (size_t strip = 0; strip < s->end - s->begin; strip++)
         for (size_t row = 0; row < t->rows; row++) {
-            int32_t *sums = j->sums + (to * HT_NM_I8_ROWS + row) * HT_NM_STRIP;
+            int32_t *sums = j->sums + (strip * HT_NM_I8_ROWS + row) * HT_NM_STRIP;
             memcpy(sums, j->starts + strip * HT_NM_STRIP, HT_NM_STRIP * sizeof *sums);
             for (size_t tap = 0; tap < taps; tap++) {
                 const range rows = rows_inside(j, v, t->rows, tap % width);
@@ -432,17 +450,17 @@ static ht_nm_i8_sums clipped_starts(const job *j, const tile *t, const view *v, 
 
 static void run_image_tile(const job *j, const tile *t, const strips *s) {
     const view v = make_view(j, t);
-    const range taps = whole_taps(j, &v, t->rows), rows = {0, t->rows};
-    const bool direct = is_sums(j, s), clipped = taps.end - taps.begin < j->image->kernel_width;
+    const range rows = {0, t->rows}, whole = whole_taps(j, &v, t->rows);
+    const bool direct = is_sums(j, s), misses_taps = whole.end - whole.begin < j->image->kernel_width;
     ht_nm_i8_args args = make_args(j, s);
     args.to = direct ? y_sums(j, t, s) : scratch_sums(j);
-    if (zero_of(j) && (clipped || v.lines.end - v.lines.begin < j->l->of.taps / j->image->kernel_width))
+    if (zero_of(j) && (misses_taps || v.lines.end - v.lines.begin < j->kernel_height))
         args.from = clipped_starts(j, t, &v, s);
-    add_taps(j, t, &v, taps, rows, &args);
-    if (clipped) {
-        args.from = args.to;
-        add_clipped_taps(j, t, &v, taps, &args);
-    }
+    ht_nm_i8_args first = args;
+    const range done = misses_taps ? widen(j, &v, t->rows, whole, &first) : whole;
+    add_taps(j, t, &v, whole, rows, &first);
+    args.from = args.to;
+    add_clipped_taps(j, t, &v, done, &args);
     if (!direct) store(j, t, s);
 }
 
@@ -460,56 +478,33 @@ static void subtract(int32_t *sums, const int32_t *less) {
 }
 
 // What each sum starts with: less what it will have too much of.
-static void start_strips(const job *j, size_t strip, size_t strips) {
+static void start_strips(const job *j, const strips *s) {
     const uint32_t zero = (uint32_t)zero_of(j);
     memset(j->starts, 0, starts_size());
     if (zero == 0) return;
-    const size_t taps = j->image ? j->l->of.taps : 1, steps = j->b.steps / taps;
-    for (size_t i = 0; i < strips; i++)
+    const size_t taps = j->image ? j->l->of.taps : 1, steps = j->image ? j->tap_steps : j->b.steps;
+    for (size_t i = 0; i < s->end - s->begin; i++)
         for (size_t tap = 0; tap < taps; tap++) {
             int32_t *less = j->taps + (i * taps + tap) * HT_NM_STRIP;
-            j->vectors->sum_weights(strip_values(j, strip + i) + tap * steps * HT_NM_I8_STEP, steps, less);
+            j->vectors->sum_weights(strip_values(j, s->begin + i) + tap * steps * HT_NM_I8_STEP, steps, less);
             for (size_t o = 0; o < HT_NM_STRIP; o++) less[o] = (int32_t)((uint32_t)less[o] * zero);
             subtract(j->starts + i * HT_NM_STRIP, less);
         }
 }
 
-static void pick_strips(const job *j, size_t strip, size_t strips) {
-    for (size_t i = 0; i < strips; i++)
-        j->vectors->pick(j->l, strip_indices(j, strip + i), j->b.steps, j->picks + i * j->b.steps * HT_NM_I8_STEP);
+static void pick_strips(const job *j, const strips *s) {
+    for (size_t i = 0; i < s->end - s->begin; i++)
+        j->vectors->pick(j->l, strip_indices(j, s->begin + i), j->b.steps, j->picks + i * j->b.steps * HT_NM_I8_STEP);
 }
 
-static void run_tiles(const job *j, const strips *s) {
-    for (tile t = first_tile(j); t.rows; next_tile(j, &t)) run_tile(j, &t, s);
-}
-
-// Bytes that a tile is the first to read of X.
-static size_t new_bytes(const job *j) {
-    const ht_nm_image *i = j->image;
-    return j->vectors->rows * (i ? i->step_y * i->step_x * j->l->of.tap_columns : j->l->columns);
-}
-
-// Strips one after the other, each for all tiles, where its weights stay in L1 meanwhile and are more than what comes
-// in of X. Else tiles one after the other.
-static size_t strips_at_once(const job *j, size_t strips) {
-    const size_t at_once = 2, strip = 2 * j->b.steps * HT_NM_I8_STEP;
-    if (strips * strip <= l1_bytes) return strips;
-    const bool pairs = j->image && j->image->out_width <= HT_NM_I8_ROWS / 2;
-    const size_t few = pairs ? at_once : 1;
-    return few * strip <= l1_bytes && new_bytes(j) < strip ? few : strips;
-}
-
-static void run_rows(const job *j) {
+static void run_rows(job *j) {
     const size_t end = ht_ceil_div(j->task->o_end, HT_NM_STRIP);
-    for (size_t strip = j->task->o_begin / HT_NM_STRIP, count; strip < end; strip += count) {
-        count = ht_min(j->b.strips, end - strip);
-        pick_strips(j, strip, count);
-        start_strips(j, strip, count);
-        const size_t at_once = strips_at_once(j, count);
-        for (strips s = {strip, strip, strip}; s.begin < strip + count; s.begin = s.end) {
-            s.end = ht_min(s.begin + at_once, strip + count);
-            run_tiles(j, &s);
-        }
+    j->tile_rows = choose_tile_rows(j);
+    for (strips s = {j->task->o_begin / HT_NM_STRIP, 0}; s.begin < end; s.begin = s.end) {
+        s.end = ht_min(s.begin + j->b.strips, end);
+        pick_strips(j, &s);
+        start_strips(j, &s);
+        for (tile t = first_tile(j); t.rows; next_tile(j, &t)) run_tile(j, &t, &s);
     }
 }
 
@@ -529,8 +524,7 @@ static void run_few_rows(const job *j, ht_nm_i8_kernel *kernel) {
     strips s = {0};
     for (s.begin = j->task->o_begin / HT_NM_STRIP; s.begin < end; s.begin = s.end) {
         s.end = ht_min(s.begin + most_strips, end);
-        s.first = s.begin;
-        start_strips(j, s.begin, s.end - s.begin);
+        start_strips(j, &s);
         ht_nm_i8_args args = make_args(j, &s);
         args.layout = j->l;
         args.indices = strip_indices(j, s.begin);
@@ -552,7 +546,7 @@ static void store_empty(const job *j) {
 }
 
 // What the loops above would do with the rows of X in work, so many times.
-static void schedule_rows(const job *j, ht_nm_schedule *s, size_t times) {
+static void schedule_rows(job *j, ht_nm_schedule *s, size_t times) {
     s->reads += times;
     if (direct_kernel(j)) {
         size_t rows = 1;
@@ -562,6 +556,7 @@ static void schedule_rows(const job *j, ht_nm_schedule *s, size_t times) {
         s->panel = ht_max(s->panel, rows);
         return;
     }
+    j->tile_rows = choose_tile_rows(j);
     for (tile t = first_tile(j); t.rows; next_tile(j, &t)) {
         s->panels.rows += t.rows * times;
         s->panels.passes += times;
@@ -615,6 +610,10 @@ void ht_nm_i8_run(const ht_nm_i8_vectors *vectors, const ht_nm_task *task) {
         return;
     }
     fill_zeros(&j);
+    j.window_steps = ht_nm_i8_window_steps(j.l);
+    j.step_columns = ht_nm_i8_step_columns(j.l);
+    j.tap_steps = j.b.steps / j.l->of.taps;
+    j.kernel_height = task->image ? j.l->of.taps / task->image->kernel_width : 1;
     j.image = task->image && is_image_readable(&j) ? task->image : NULL;
     const size_t rows = choose_rows(&j);
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows) {

@@ -42,9 +42,13 @@ typedef struct ht_nm_i8_args {
     size_t lines, parts, steps;
     size_t line_steps;                // from line to line of the weights
     size_t line_stride, part_stride;  // bytes of X
+    /// There is one more run of `clipped_steps` before the first part of a line that adds to all rows but the first,
+    /// and one behind the last part for all but the last: taps that reach over the edge of an image by one pixel.
+    bool before, behind;
+    size_t clipped_steps, clipped_stride;
 
     ht_nm_i8_sums from, to;  // from sums that are there to these, which may be the same
-    bool streams;            // past the caches: `to` is aligned to 64 bytes
+    bool streams;  // past the caches: `to` is aligned to 64 bytes
 } ht_nm_i8_args;
 
 typedef void ht_nm_i8_kernel(const ht_nm_i8_args *args);
@@ -61,7 +65,7 @@ static inline void ht_nm_i8_skip_strips(ht_nm_i8_args *a, size_t strips) {
 /// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns.
 typedef struct ht_nm_i8_output {
     const ht_nm_task *task;
-    const int32_t *sums;     // [strip][HT_NM_I8_ROWS][16]
+    const int32_t *sums;  // [strip][HT_NM_I8_ROWS][16]
     size_t t, rows;
     size_t o, columns;
 } ht_nm_i8_output;
@@ -69,9 +73,10 @@ typedef struct ht_nm_i8_output {
 /// What one ISA brings to the shared loops.
 typedef struct ht_nm_i8_vectors {
     ht_nm_i8_kernel *kernel[HT_NM_I8_ROWS];  // for 1, 2, ... rows of X
-    size_t rows;                             // of X of the largest
+    size_t rows;  // of X of the largest
     ht_nm_i8_kernel *pair_kernel[HT_NM_I8_ROWS / 2];  // likewise, two strips at once; null where one does as well
     bool signed_x;  // whether the kernels take X with a sign
+    bool clips;  // whether they know runs before and behind
     /// Kernels that read indices instead of picks, for so few rows of X that picks do not pay; they do not know maps.
     /// Null: there is none.
     ht_nm_i8_kernel *direct[HT_NM_I8_DIRECT];

@@ -39,64 +39,82 @@ HT_INLINE void advance(rows_of_x *x, size_t bytes) {
 }
 
 // Bound: vpdpbusd runs on two ports, of which one is also one of the two ports of vpermb: at best 1.5 of each a cycle,
-// where a dense product has 2. The ports are given out in program order; a block of picks before a block of products
-// comes nearest, 1.35 to 1.42, and picks and products by turns only reach 1.27. Compilers mix the two, hence assembly,
-// volatile for its order; nobody writes X meanwhile. A step of 14 rows holds 14 sums, 14 picked vectors, the picks and
-// the weights in registers.
-#define PICK(row, address)                                  \
-    if (rows > row)                                         \
-    __asm__ volatile("vpermb " address ", %[by], %[to]\n\t" \
-                     : [to] "=v"(picked[row])               \
-                     : [by] "v"(picks), [x] "r"(x->at[row / 5]), [s] "r"(x->stride), [s3] "r"(x->three_strides))
+// where a dense product has 2. The ports are given out in program order: four picks before their four products come
+// nearest, 1.39; all picks before all products reach 1.35, picks and products by turns between 1.32 and 1.40. Compilers
+// mix the two, hence assembly, volatile for its order; nobody writes X meanwhile.
+#define PICK(row, address)                              \
+    if (first <= (row) && (row) < last)                 \
+    __asm__ volatile("vpermb " address ", %[by], %[to]" \
+                     : [to] "=v"(picked[(row) % 4])     \
+                     : [by] "v"(picks), [x] "r"(x->at[(row) / 5]), [s] "r"(x->stride), [s3] "r"(x->three_strides))
+#define ADD(row)                                   \
+    if (first <= (row) && (row) < last)            \
+    __asm__ volatile("vpdpbusd %[w], %[x], %[sum]" \
+                     : [sum] "+v"(sums[row])       \
+                     : [x] "v"(picked[(row) % 4]), [w] "v"(values))
+#define ADD_4(row) \
+    ADD(row);      \
+    ADD(row + 1);  \
+    ADD(row + 2);  \
+    ADD(row + 3)
 
-HT_INLINE void pick_rows(__m512i *picked, __m512i picks, const rows_of_x *x, const int rows) {
+HT_INLINE void add_step(__m512i *sums, __m512i picks, __m512i values, const rows_of_x *x, const int first,
+                        const int last) {
+    __m512i picked[4];
     PICK(0, "(%[x])");
     PICK(1, "(%[x],%[s])");
     PICK(2, "(%[x],%[s],2)");
     PICK(3, "(%[x],%[s3])");
+    ADD_4(0);
     PICK(4, "(%[x],%[s],4)");
     PICK(5, "(%[x])");
     PICK(6, "(%[x],%[s])");
     PICK(7, "(%[x],%[s],2)");
+    ADD_4(4);
     PICK(8, "(%[x],%[s3])");
     PICK(9, "(%[x],%[s],4)");
     PICK(10, "(%[x])");
     PICK(11, "(%[x],%[s])");
+    ADD_4(8);
     PICK(12, "(%[x],%[s],2)");
     PICK(13, "(%[x],%[s3])");
+    ADD(12);
+    ADD(13);
 }
 
-HT_INLINE void add_rows(__m512i *sums, const __m512i *picked, __m512i values, const int rows) {
-    HT_UNROLL
-    for (int r = 0; r < rows; r++)
-        __asm__ volatile("vpdpbusd %[values], %[x], %[sum]"
-                         : [sum] "+v"(sums[r])
-                         : [x] "v"(picked[r]), [values] "v"(values));
-}
-
-// Where a window ends is not a branch: at one or two steps a window it would be missed too often.
-HT_INLINE void add_run(const ht_nm_i8_args *a, __m512i sums[2][HT_NM_I8_ROWS], size_t first_step, const uint8_t *from,
-                       const int rows, const int together) {
+// Steps from `step` of a strip on for rows first ..< last, with the X of row 0 at `from`. Where a window ends is not a
+// branch: at one or two steps a window it would be missed too often.
+HT_INLINE void add_run(const ht_nm_i8_args *a, __m512i sums[2][HT_NM_I8_ROWS], size_t step, size_t steps,
+                       const uint8_t *from, const int first, const int last, const int together) {
     const size_t stride = a->strip_stride, window_steps = a->window_steps, window_stride = a->window_stride;
-    const uint8_t *from_picks = a->picks + first_step * HT_NM_I8_STEP;
-    const int8_t *from_values = a->values + first_step * HT_NM_I8_STEP;
+    const uint8_t *from_picks = a->picks + step * HT_NM_I8_STEP;
+    const int8_t *from_values = a->values + step * HT_NM_I8_STEP;
     rows_of_x x = rows_from(from, a->row_stride);
-    for (size_t steps = a->steps, left = window_steps; steps; steps--) {
-        __m512i picked[2][HT_NM_I8_ROWS], values[2];
+    for (size_t left = window_steps; steps; steps--) {
         HT_UNROLL
         for (int s = 0; s < together; s++) {
-            values[s] = _mm512_load_si512(from_values + (size_t)s * stride);
-            _mm_prefetch((const char *)from_values + (size_t)s * stride + ahead, _MM_HINT_T0);
-            pick_rows(picked[s], _mm512_load_si512(from_picks + (size_t)s * stride), &x, rows);
+            const int8_t *weights = from_values + (size_t)s * stride;
+            _mm_prefetch((const char *)weights + ahead, _MM_HINT_T0);
+            add_step(sums[s], _mm512_load_si512(from_picks + (size_t)s * stride), _mm512_load_si512(weights), &x, first,
+                     last);
         }
-        HT_UNROLL
-        for (int s = 0; s < together; s++) add_rows(sums[s], picked[s], values[s], rows);
         from_picks += HT_NM_I8_STEP;
         from_values += HT_NM_I8_STEP;
         left--;
         advance(&x, left ? 0 : window_stride);
         left = left ? left : window_steps;
     }
+}
+
+HT_INLINE void add_line(const ht_nm_i8_args *a, __m512i sums[2][HT_NM_I8_ROWS], size_t line, const int rows,
+                        const int together) {
+    size_t step = line * a->line_steps;
+    const uint8_t *x = a->x + line * a->line_stride;
+    if (a->before)
+        add_run(a, sums, step - a->clipped_steps, a->clipped_steps, x - a->clipped_stride, 1, rows, together);
+    for (size_t part = 0; part < a->parts; part++, step += a->steps, x += a->part_stride)
+        add_run(a, sums, step, a->steps, x, 0, rows, together);
+    if (a->behind) add_run(a, sums, step, a->clipped_steps, x, 0, rows - 1, together);
 }
 
 HT_INLINE int32_t *row_of(const ht_nm_i8_sums *sums, int strip, int row) {
@@ -120,10 +138,7 @@ HT_INLINE void add_strips(const ht_nm_i8_args *args, const int rows, const int t
         HT_UNROLL
         for (int s = 0; s < together; s++) HT_UNROLL
         for (int r = 0; r < rows; r++) sums[s][r] = _mm512_loadu_si512(row_of(&a.from, s, r));
-        for (size_t line = 0; line < a.lines; line++)
-            for (size_t part = 0; part < a.parts; part++)
-                add_run(&a, sums, line * a.line_steps + part * a.steps,
-                        a.x + line * a.line_stride + part * a.part_stride, rows, together);
+        for (size_t line = 0; line < a.lines; line++) add_line(&a, sums, line, rows, together);
         HT_UNROLL
         for (int s = 0; s < together; s++) store_rows(&a, sums[s], s, rows);
     }
@@ -522,6 +537,7 @@ static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_3, kernel_4, kernel_5, kernel_6, kernel_7, kernel_8, kernel_9, kernel_10,
                kernel_11, kernel_12, kernel_13, kernel_14},
     .rows = HT_NM_I8_ROWS,
+    .clips = true,
     .pair_kernel = {pair_kernel_1, pair_kernel_2, pair_kernel_3, pair_kernel_4, pair_kernel_5, pair_kernel_6,
                     pair_kernel_7},
     .direct = {direct_1, direct_2, direct_4, direct_8},
