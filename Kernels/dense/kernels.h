@@ -21,7 +21,7 @@ typedef struct ht_weight_gradient_task {
 
 /// How dW is computed: so many of its rows and samples at a time, and a panel of so many columns at most.
 enum {
-    HT_DENSE_ROWS = 240,      // a multiple of every kernel's rows
+    HT_DENSE_ROWS = 384,      // a multiple of every kernel's rows
     HT_DENSE_SAMPLES = 512,
     HT_DENSE_WIDTH = 48,
     HT_DENSE_SCRATCH = HT_DENSE_SAMPLES * (HT_DENSE_ROWS + HT_DENSE_WIDTH)

@@ -43,6 +43,15 @@ static void pack_x(const ht_weight_gradient_task *task, size_t t, size_t samples
     }
 }
 
+// Rows of dW are far apart, and no core fetches the next tile by itself.
+HT_INLINE void fetch_tile(const float *dw, size_t dw_stride, size_t rows) {
+    for (size_t r = 0; r < rows; r++) {
+        HT_UNROLL
+        for (size_t v = 0; v < VECTORS; v++)
+            __builtin_prefetch((const char *)dw + r * dw_stride + v * sizeof(ht_vec), 1, 3);
+    }
+}
+
 // Adds the products of some samples to a tile of dW, or begins it.
 static void add_tile(const float *dy, const float *x, size_t samples, bool first, float *dw, size_t dw_stride,
                      size_t rows, size_t columns) {
@@ -58,6 +67,7 @@ static void add_tile(const float *dy, const float *x, size_t samples, bool first
         for (size_t v = 0; v < VECTORS; v++)
             sums[r][v] = first || r >= rows ? ht_vsplat(0) : ht_load_f32(from + v * HT_VEC_LANES, in[v]);
     }
+    fetch_tile(dw, dw_stride, rows);
     for (size_t i = 0; i < samples; i++, x += WIDTH, dy += ROWS) {
         ht_vec line[VECTORS];
         HT_UNROLL
