@@ -96,7 +96,7 @@ import Testing
             ("magic", HT_ERROR_BLOB_FOREIGN, { $0.words[0] ^= 1 << 40 }),
             ("big-endian", HT_ERROR_BLOB_FOREIGN, { $0.words[0] = $0.words[0].byteSwapped }),
             ("version", HT_ERROR_BLOB_VERSION, { $0.setShort(0, 1) }),
-            ("kind", HT_ERROR_BLOB_FOREIGN, { $0.setShort(1, 3) }),
+            ("kind", HT_ERROR_BLOB_FOREIGN, { $0.setShort(1, 99) }),
             ("layout", HT_ERROR_BLOB_VERSION, { $0.setShort(2, 99) }),
             ("dtype of another size", HT_ERROR_BLOB_CORRUPT, { $0.setShort(3, 2) }),
             ("dtype of no weights", HT_ERROR_BLOB_CORRUPT, { $0.setShort(3, 5) }),
