@@ -7,6 +7,11 @@ import CHalftone
 /// N:M sparse training"), with the outputs taken in the order of a permutation; or one mask obeys the pattern in both
 /// directions (Hubara et al. 2021, "Accelerated sparse neural training").
 public struct NMBackwardMatrix: PackedWeights {
+    /// Outputs of the layer: the columns of dY.
+    public let rows: Int
+    /// Inputs of the layer: the columns of dX.
+    public let columns: Int
+
     let blobs: NMBlobs
 
     /// Packs the entries of the forward weights, as they lie, for the backward product.
@@ -44,18 +49,25 @@ public struct NMBackwardMatrix: PackedWeights {
             permutation: permutation, threads: threads)
     }
 
+    /// The backward direction of a matrix that
+    /// ``NMMatrix/init(packingTransposable:rows:columns:rowStride:pattern:mask:threads:)`` packed for both, or that was
+    /// mapped or copied from such a one. They share the packed bytes.
+    ///
+    /// - Throws: ``HalftoneError/blobForeign`` when the matrix was packed for one direction.
+    public init(transposing matrix: NMMatrix) throws(HalftoneError) {
+        (rows, columns, blobs) = (matrix.rows, matrix.columns, matrix.blobs)
+        try NMBackwardProduct(matrix: self, t: 0).check()
+    }
+
     /// Takes over packed bytes after checking their header.
     private init(_ packed: PackedBytes) throws(HalftoneError) {
         blobs = try NMBlobs(packed)
+        (rows, columns) = (blobs.columns, blobs.rows)
         try NMBackwardProduct(matrix: self, t: 0).check()
     }
 }
 
 extension NMBackwardMatrix {
-    /// Outputs of the layer: the columns of dY.
-    public var rows: Int { blobs.columns }
-    /// Inputs of the layer: the columns of dX.
-    public var columns: Int { blobs.rows }
     /// The pattern that the weights were packed under.
     public var pattern: NMPattern { blobs.pattern }
     /// The type of the weights.

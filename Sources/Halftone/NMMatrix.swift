@@ -40,7 +40,7 @@ public struct NMMatrix: PackedWeights {
     }
 
     /// Takes over packed bytes after checking their header.
-    private init(_ packed: PackedBytes) throws(HalftoneError) {
+    init(_ packed: PackedBytes) throws(HalftoneError) {
         blobs = try NMBlobs(packed)
         try NMProduct(matrix: self, t: 0).check()
     }

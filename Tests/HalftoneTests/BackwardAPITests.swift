@@ -231,6 +231,72 @@ import Testing
     }
 }
 
+// MARK: both directions
+
+extension BackwardAPITests {
+    /// Of each tile of m x m weights n in each row and each column, all around a diagonal.
+    private static func transposable(_ o: Int, _ k: Int, _ n: Int, _ m: Int, _ g: inout Generator) -> [Float] {
+        var w = eighths(o * k, &g)
+        for at in w.indices where (at / k + at % k) % m >= n { w[at] = 0 }
+        return w
+    }
+
+    @Test(arguments: [(2, 4), (1, 4), (3, 8), (1, 8), (2, 16)]) func oneMatrixGoesBothWays(_ n: Int, _ m: Int) throws {
+        var g = Generator(seed: 8)
+        let folder = TemporaryFolder()
+        let pattern = try NMPattern(n, of: m)
+        func check<Weight: NMWeight>(_ t: Int, _ o: Int, _ k: Int, _ convert: (Float) -> Weight) throws {
+            let w = Self.transposable(o, k, n, m, &g)
+            let shape = Self.product(rows: t, outputs: o, inputs: k)
+            let (x, dy) = (eighths(t * k, &g), eighths(t * o, &g))
+            let y = try ConvReference.forward(shape, shape.outputSize, x: x, w: w).map { Float($0) }
+            let dx = try ConvReference.backward(shape, shape.outputSize, dy: dy, w: w).map { Float($0) }
+            let packed = try NMMatrix(
+                packingTransposable: w.map(convert), rows: o, columns: k, pattern: pattern)
+            try packed.write(to: folder.file("both"))
+            for matrix in [packed, try NMMatrix(mapping: folder.file("both"))] {
+                try matrix.verify()
+                #expect(matrix.rows == o && matrix.columns == k && matrix.pattern == pattern)
+                #expect(try matrix.multiply(x, rows: t) == y)
+                #expect(try matrix.unpacked(as: Weight.self).map { "\($0)" } == w.map { "\(convert($0))" })
+                let backward = try NMBackwardMatrix(transposing: matrix)
+                #expect(backward.rows == o && backward.columns == k && backward.weightType == matrix.weightType)
+                #expect(try backward.multiply(dy, rows: t) == dx)
+                #expect(try backward.multiply(dy, rows: t, options: ProductOptions(isa: .reference)) == dx)
+                // What it writes is mapped as a matrix.
+                try backward.write(to: folder.file("again"))
+                #expect(folder.read("again") == folder.read("both"))
+            }
+        }
+        for (t, o, k) in [(1, 1, 1), (5, 16, 33), (17, 35, 20), (40, 70, 9), (3, 4, 130)] {
+            try check(t, o, k) { $0 }
+            try check(t, o, k) { Float16($0) }
+            try check(t, o, k) { BFloat16($0) }
+        }
+    }
+
+    @Test func refusesWhatDoesNotGoBothWays() throws {
+        let w = [1, 2, 0, 0, 3, 4, 0, 0, 5, 0, 0, 0, 0, 0, 0, 6] as [Float]
+        let pattern = try NMPattern(2, of: 4)
+        #expect(throws: HalftoneError.notSparse) {
+            try NMMatrix(packingTransposable: w, rows: 4, columns: 4, pattern: pattern)
+        }
+        let mask = try NMMask(rows: 4, columns: 4, bytes: [0b11, 0b11, 0b100, 0b1000])
+        let both = try NMMatrix(packingTransposable: w, rows: 4, columns: 4, pattern: pattern, mask: mask)
+        #expect(try NMBackwardMatrix(transposing: both).multiply([1, 1, 1, 1] as [Float], rows: 1) == [4, 6, 0, 6])
+        for pattern in [try NMPattern(4, of: 4), try NMPattern(1, of: 5), try NMPattern(1, of: 4, sharedRows: 2)] {
+            #expect(throws: HalftoneError.pattern) {
+                try NMMatrix(packingTransposable: [0] as [Float], rows: 1, columns: 1, pattern: pattern)
+            }
+        }
+        #expect(throws: HalftoneError.blobType) {
+            try NMMatrix(packingTransposable: [0] as [Int8], rows: 1, columns: 1, pattern: pattern)
+        }
+        let forward = try NMMatrix(packing: w, rows: 4, columns: 4, pattern: pattern)
+        #expect(throws: HalftoneError.blobForeign) { try NMBackwardMatrix(transposing: forward) }
+    }
+}
+
 // MARK: errors
 
 extension BackwardAPITests {
