@@ -78,7 +78,7 @@ struct BenchTable {
             }
         }
         for companion in companions {
-            lines.append("x \(companion.name) \(companion.legend)")
+            lines.append("x \(companion.name) its seconds over ours: \(companion.legend)")
         }
         if hasRealLayers {
             lines.append("kept L1   sum |w| after magnitude pruning, of that before")

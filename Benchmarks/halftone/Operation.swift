@@ -57,36 +57,31 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
 }
 
 /// Another operation of this library that one is to be seen beside, on the same layer and T.
-struct Companion: Equatable {
+struct Companion {
     let name: String
+    /// What its seconds are.
+    let legend: String
     let operation: Operation
     /// `nil` for an operation without one.
     let pattern: Pattern?
 
     /// Of a backward operation the forward one, of a sampled gradient the dense one, of a forward operation with shared
     /// patterns the one without.
-    init?(of operation: Operation, _ pattern: Pattern?) {
-        guard let pattern else { return nil }
-        switch operation {
+    init?(of other: Operation, _ pattern: Pattern?) {
+        guard let given = pattern else { return nil }
+        switch other {
         case .product, .convolution:
-            let sharesTaps = pattern.sharesTaps && operation.isConvolution
-            guard pattern.sharedRows > 1 || sharesTaps else { return nil }
-            self.init(name: "unshared", operation, Pattern(n: pattern.n, m: pattern.m))
-        case .backwardProduct: self.init(name: Operation.product.rawValue, .product, pattern)
-        case .backwardConvolution: self.init(name: Operation.convolution.rawValue, .convolution, pattern)
-        case .sampledGradient: self.init(name: Operation.weightGradient.rawValue, .weightGradient, nil)
+            let sharesTaps = given.sharesTaps && other.isConvolution
+            guard given.sharedRows > 1 || sharesTaps else { return nil }
+            (name, legend) = ("unshared", "the same with a pattern for each row and tap")
+            (operation, self.pattern) = (other, Pattern(n: given.n, m: given.m))
+        case .backwardProduct, .backwardConvolution:
+            (name, legend) = ("forward", "the forward operation of the same layer, pattern and T")
+            (operation, self.pattern) = (other == .backwardProduct ? .product : .convolution, given)
+        case .sampledGradient:
+            (name, legend) = ("dense", "the dense gradient by this library")
+            (operation, self.pattern) = (.weightGradient, nil)
         case .weightGradient: return nil
-        }
-    }
-
-    private init(name: String, _ operation: Operation, _ pattern: Pattern?) {
-        (self.name, self.operation, self.pattern) = (name, operation, pattern)
-    }
-
-    var legend: String {
-        switch name {
-        case "unshared": "its seconds over ours, each row or tap with a pattern of its own"
-        default: "its seconds over ours, of the same layer\(pattern == nil ? "" : ", pattern") and T"
         }
     }
 }

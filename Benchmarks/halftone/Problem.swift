@@ -18,16 +18,14 @@ struct Problem {
     /// Operations of the dense computation, a multiply-add being two. Taps outside the image count as well.
     var denseOperations: Double { 2 * Double(t) * Double(o) * Double(k) }
 
-    /// How many products the longest sum of the dense computation has, and of one with this pattern.
+    /// How many products a sum of the dense computation has, or of one with a pattern.
     func terms(_ pattern: Pattern?) -> Int {
-        let line =
-            switch operation.direction {
-            case .forward: (taps: geometry.taps, length: geometry.groupChannels)
-            case .backward: (taps: geometry.taps, length: geometry.groupOutputs)
-            case .gradient: (taps: 1, length: t)
-            }
-        let samplesWeights = operation.direction != .gradient
-        return line.taps * (samplesWeights ? pattern?.entries(columns: line.length) ?? line.length : line.length)
+        func entries(_ columns: Int) -> Int { pattern?.entries(columns: columns) ?? columns }
+        return switch operation.direction {
+        case .forward: geometry.taps * entries(geometry.groupChannels)
+        case .backward: geometry.taps * entries(geometry.groupOutputs)
+        case .gradient: t
+        }
     }
 
     /// |result - exact| / sum of |products| that may be.
