@@ -566,11 +566,11 @@ void ht_nm_panels_run(const ht_nm_vectors *v, const ht_nm_task *task) {
         store_empty(v, task);
         return;
     }
+    if (l->blocks && ht_nm_grid_run(v, task)) return;
     if (l->blocks && ht_nm_takes_pixels(v, task)) {
         ht_nm_pixels_run(v, task);
         return;
     }
-    if (ht_nm_grid_run(v, task)) return;
     job j = {.task = task, .vectors = v, .l = l, .code = l->code, .source = *task, .x = task->scratch};
     if (task->schedule) schedule(&j, task->schedule);
     for (j.t = task->t_begin; j.t < task->t_end; j.t += j.rows + j.rest) {
