@@ -465,6 +465,21 @@ static void test_whole_vectors(void) {
                 make_shared(CONV, all_types[0], &shapes[i], patterns[pattern].n, patterns[pattern].m, 1, false));
 }
 
+// Images that are large enough to be cut into parts, and channels that fill the index fields of sparse patterns.
+static void test_large_images(void) {
+    static const size_t indexed[][2] = {{2, 4}, {1, 4}, {2, 8}, {1, 8}, {1, 16}};
+    const ht_conv_shape shapes[] = {
+        square(16, 64, 18, 3, 1),
+        padded(sized(square(0, 64, 5, 3, 2), 2, 19, 35), 0, 2, 1, 0),
+        dilated(padded(sized(square(0, 128, 17, 3, 1), 1, 17, 18), 2, 2, 2, 2), 2, 2),
+        grouped(kernel(sized(square(0, 128, 12, 2, 1), 1, 14, 33), 2, 3, 3, 1), 2),
+        square(4, 64, 20, 3, 1),
+    };
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t j = 0; j < COUNT(indexed); j++)
+            check_setup(make_setup(CONV, all_types[0], &shapes[i], indexed[j][0], indexed[j][1]));
+}
+
 static size_t cost(const ht_conv_shape *s) {
     return (s->height + s->pad_top + s->pad_bottom) * (s->width + s->pad_left + s->pad_right) * s->outputs *
            s->kernel_height * s->kernel_width * (s->channels / s->groups) * 3;
@@ -887,6 +902,7 @@ void test_conv(void) {
     test_shapes();
     test_shared_taps();
     test_whole_vectors();
+    test_large_images();
     test_random_shapes();
     test_backward_products();
     test_special_inputs();
