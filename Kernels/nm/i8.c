@@ -116,14 +116,24 @@ static void transpose(const job *j, const uint8_t *x, size_t rows) {
         for (size_t r = 0; r < rows; r++) j->copies[r * j->b.row_bytes + c] = x[r] ^ flip;
 }
 
+// A segment of so few columns that a vector would cost more than its bytes.
+static void copy_bytes(const void *const *lines, size_t rows, size_t count, uint8_t flip, uint8_t *to, size_t stride) {
+    for (size_t r = 0; r < rows; r++, to += stride)
+        for (size_t i = 0; i < count; i++) to[i] = ((const uint8_t *)lines[r])[i] ^ flip;
+}
+
 // Copies some rows of X. What stands in the padding of a tap does not matter: its weights are zero.
 static void copy_rows(const job *j, size_t t, size_t rows, uint8_t *to) {
+    enum { few = 5 };
     const void *lines[HT_NM_I8_ROWS];
     for (size_t column = 0; column < j->l->columns;) {
         const ht_nm_segment at = ht_nm_segment_at(j->l, column, j->l->columns);
         ht_nm_x_lines(j->task, t, rows, &at, j->zeros, lines);
-        for (size_t r = 0; r < rows; r++)
-            j->vectors->copy(lines[r], at.present, flip_of(j), to + r * j->b.row_bytes + column);
+        if (at.present < few)
+            copy_bytes(lines, rows, at.present, flip_of(j), to + column, j->b.row_bytes);
+        else
+            for (size_t r = 0; r < rows; r++)
+                j->vectors->copy(lines[r], at.present, flip_of(j), to + r * j->b.row_bytes + column);
         column += at.columns;
     }
 }
@@ -257,6 +267,12 @@ static bool is_sums(const job *j, const strips *s) {
     return j->task->y_dtype == HT_DTYPE_I32 && j->task->y_order == HT_ORDER_ROWS && columns_of(j, s) % HT_NM_STRIP == 0;
 }
 
+// Rows of Y so far apart meet in the same sets of L2, and are better written past the caches.
+static bool streams_y(const job *j) {
+    enum { apart = 16 << 10 };
+    return j->task->y_stride % apart == 0 && ht_is_aligned(j->task->y, HT_ALIGNMENT);
+}
+
 static ht_nm_i8_sums y_sums(const job *j, const tile *t, const strips *s) {
     const size_t each = HT_NM_STRIP * sizeof(int32_t);
     char *y = (char *)j->task->y + t->t * j->task->y_stride + s->begin * each;
@@ -315,7 +331,9 @@ static void run_rows_tile(const job *j, const tile *t, const strips *s) {
         part.picks += step * HT_NM_I8_STEP;
         part.steps = ht_min(j->b.steps - step, j->b.tile_windows * args.window_steps);
         part.from = window ? scratch_sums(j) : args.from;
-        part.to = direct && window + j->b.tile_windows >= j->b.windows ? y_sums(j, t, s) : scratch_sums(j);
+        const bool to_y = direct && window + j->b.tile_windows >= j->b.windows;
+        part.to = to_y ? y_sums(j, t, s) : scratch_sums(j);
+        part.streams = to_y && streams_y(j);
         run_kernel(j, t->rows, part);
     }
     if (!direct) store(j, t, s);

@@ -295,21 +295,17 @@ static void pick(const ht_nm_layout *l, const uint8_t *indices, size_t steps, ui
 // bytes of weights and two loads, so that even L3 has no trouble to keep up. Each step of a unit has its own sums,
 // where there is room, for the latency of vpdpbusd.
 HT_INLINE void add_unit(const ht_nm_i8_args *a, const decoder *d, __m512i fields, __m512i *columns,
-                        const int8_t *values, const uint8_t **x, size_t *left, __m512i sums[4][8], const int rows,
+                        const int8_t *values, rows_of_x *x, size_t *left, __m512i sums[4][8], const int rows,
                         const int steps, const int parts) {
     __m512i shifts = d->first_shifts;
     HT_UNROLL
     for (int s = 0; s < steps; s++) {
         __m512i picks = decode(d, fields, shifts, *columns), weights = _mm512_load_si512(values + s * HT_NM_I8_STEP);
-        HT_UNROLL
-        for (int r = 0; r < rows; r++) {
-            __m512i picked = _mm512_permutexvar_epi8(picks, _mm512_loadu_si512(*x + (size_t)r * a->row_stride));
-            sums[s % parts][r] = _mm512_dpbusd_epi32(sums[s % parts][r], picked, weights);
-        }
+        add_step(sums[s % parts], picks, weights, x, 0, rows);
         shifts = _mm512_add_epi8(shifts, d->step_shift);
         *columns = _mm512_add_epi8(*columns, d->step_columns);
         *left -= 1;
-        *x += *left ? 0 : a->window_stride;
+        advance(x, *left ? 0 : a->window_stride);
         *left = *left ? *left : a->window_steps;
     }
 }
@@ -325,7 +321,7 @@ HT_INLINE void add_directly(const ht_nm_i8_args *a, const int rows, const int un
         HT_UNROLL
         for (int p = 0; p < parts; p++) HT_UNROLL
         for (int r = 0; r < rows; r++) sums[p][r] = _mm512_setzero_si512();
-        const uint8_t *x = a->x;
+        rows_of_x x = rows_from(a->x, a->row_stride);
         size_t left = a->window_steps, steps = a->steps;
         for (; steps >= (size_t)unit_steps; steps -= (size_t)unit_steps) {
             HT_UNROLL
