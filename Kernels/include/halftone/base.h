@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define HT_VERSION_MAJOR 0
-#define HT_VERSION_MINOR 2
+#define HT_VERSION_MINOR 3
 #define HT_VERSION_PATCH 0
 
 #if defined(_WIN32)

@@ -84,10 +84,10 @@ HT_API ht_status ht_nm_unpack(size_t o, size_t k, const void *packed, size_t pac
 /// packed backward have a row for each input, and k outputs at each tap.
 typedef struct ht_nm_info {
     size_t o, k, n, m;
-    size_t bytes;       // the whole blob, header included
-    ht_dtype dtype;     // of the weights
-    int shared_rows;    // as packed; 1 = each row has its own pattern
-    int shared_taps;    // as packed; 0 where each tap has its own pattern, and with one tap
+    size_t bytes;  // the whole blob, header included
+    ht_dtype dtype;  // of the weights
+    int shared_rows;  // as packed; 1 = each row has its own pattern
+    int shared_taps;  // as packed; 0 where each tap has its own pattern, and with one tap
 } ht_nm_info;
 
 /// Reads and checks a blob's header against itself, this build and `packed_size`. A run does the same, so this is for
