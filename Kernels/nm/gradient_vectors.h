@@ -236,9 +236,10 @@ static void add_tile(const ht_nm_gradient_task *task, const ht_nm_part *part, co
                            {0},
                            {0}};
                 // Sums that are added in this part are not for long.
-                for (size_t i = 0; i < 4; i++)
-                    a.levels[i] =
-                        (size_t)2 << i <= part->pairs ? s->passing[i][0] : &s->levels[i][strip][place + e][lane];
+                for (size_t i = 0; i < 4; i++) {
+                    bool passes = i < 3 && (size_t)2 << i <= part->pairs;
+                    a.levels[i] = passes ? s->passing[i][0] : &s->levels[i][strip][place + e][lane];
+                }
                 for (size_t i = 0; i < 2; i++) a.chains[i] = &s->chains[i][strip][place + e][lane];
                 add(&a, tile->reach);
             }

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "bf16.h"
+#include "core/simd.h"
 #include "core/threads.h"
 #include "i8.h"
 #include "panels.h"
@@ -262,30 +263,58 @@ ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
 
 // MARK: runs
 
-// Copies X to rows of places.
+// Copies X to rows of places, a tile at a time, so that planes are read in whole lines.
 typedef struct copy_job {
     const ht_nm_task *task;
+    size_t samples;
     char *to;
 } copy_job;
+
+enum { copied_samples = 64, copied_places = 16 };
 
 static size_t column_at(const ht_nm_task *task, size_t place) {
     return task->permutation ? task->permutation[place] : place;
 }
 
-static void copy_sample(void *context, size_t sample) {
+// Values of `size` bytes, a constant, that are `step` bytes apart from sample to sample.
+HT_INLINE void copy_tile(const char *const *from, size_t step, size_t samples, size_t places, char *to,
+                         size_t to_stride, const size_t size) {
+    for (size_t sample = 0; sample < samples; sample++, to += to_stride)
+        for (size_t place = 0; place < places; place++) memcpy(to + place * size, from[place] + sample * step, size);
+}
+
+HT_INLINE void copy_places(const char *const *from, size_t step, size_t samples, size_t places, char *to,
+                           size_t to_stride, const size_t size) {
+    if (places == copied_places)
+        copy_tile(from, step, samples, copied_places, to, to_stride, size);
+    else
+        copy_tile(from, step, samples, places, to, to_stride, size);
+}
+
+static void copy_part(void *context, size_t part) {
     const copy_job *job = context;
     const ht_nm_task *task = job->task;
-    const size_t size = ht_dtype_size(task->x_dtype), count = task->layout->of.tap_columns;
-    bool by_rows = task->x_order == HT_ORDER_ROWS;
-    const char *from = (const char *)task->x + sample * (by_rows ? task->x_stride : size);
-    char *to = job->to + sample * count * size;
-    for (size_t place = 0; place < count; place++, to += size)
-        memcpy(to, from + column_at(task, place) * (by_rows ? size : task->x_stride), size);
+    const bool by_rows = task->x_order == HT_ORDER_ROWS;
+    const size_t size = ht_dtype_size(task->x_dtype), count = task->layout->of.tap_columns, stride = count * size;
+    const size_t step = by_rows ? task->x_stride : size, apart = by_rows ? size : task->x_stride;
+    const size_t first = part * copied_samples, samples = ht_min(copied_samples, job->samples - first);
+    for (size_t place = 0; place < count; place += copied_places) {
+        const size_t places = ht_min(copied_places, count - place);
+        const char *from[copied_places] = {NULL};
+        for (size_t i = 0; i < places; i++)
+            from[i] = (const char *)task->x + column_at(task, place + i) * apart + first * step;
+        char *to = job->to + first * stride + place * size;
+        switch (size) {
+        case 4: copy_places(from, step, samples, places, to, stride, 4); break;
+        case 2: copy_places(from, step, samples, places, to, stride, 2); break;
+        default: copy_places(from, step, samples, places, to, stride, 1); break;
+        }
+    }
 }
 
 static void copy_x(ht_nm_task *task, size_t samples, char *to, int threads) {
-    copy_job job = {task, to};
-    ht_each_row(copy_sample, &job, samples, threads);
+    copy_job job = {task, samples, to};
+    ht_each_row(copy_part, &job, ht_ceil_div(samples, copied_samples), threads);
     task->x = to;
     task->x_stride = task->layout->of.tap_columns * ht_dtype_size(task->x_dtype);
     task->x_order = HT_ORDER_ROWS;

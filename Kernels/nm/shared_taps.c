@@ -19,8 +19,6 @@ enum {
     prepared_bytes = 384 << 10  // of weights at a time, in L2 beside X
 };
 
-static size_t turn_slots(const ht_nm_layout *l) { return l->turn / l->window * l->window_slots; }
-
 static size_t tap_slots(const ht_nm_layout *l) { return l->tap_width / l->window * l->window_slots; }
 
 // Weights of a strip: [kernel row][run][tap][slot of the run][16 filters], as they lie in the blob but for the strip.
@@ -56,6 +54,8 @@ size_t ht_nm_shared_taps_scratch(const ht_nm_layout *l) {
 
 // Columns of X that the taps of so many pixels see.
 #define COLUMNS(count, step, dilation) (((count) - 1) * (step) + (kernel_width - 1) * (dilation) + 1)
+
+static size_t turn_slots(const ht_nm_layout *l) { return l->turn / l->window * l->window_slots; }
 
 // A strip ready to be used.
 typedef struct strip {

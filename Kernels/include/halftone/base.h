@@ -33,7 +33,7 @@ typedef enum ht_status {
     HT_ERROR_PATTERN = 2,          // not 1 <= N <= M <= 64, or rows share a pattern otherwise than by 1, 2, 4 or 8
     HT_ERROR_STRIDE = 3,  // a stride is shorter than a row or not a multiple of the element size, or an order unknown
     HT_ERROR_ALIGNMENT = 4,  // a pointer is not aligned: elements to their size, blobs and scratch to 64 bytes
-    HT_ERROR_OVERFLOW = 5,  // a size in bytes does not fit in size_t
+    HT_ERROR_OVERFLOW = 5,  // a size in bytes does not fit in size_t, or a number of a convolution in its 16 or 31 bits
     HT_ERROR_NOT_SPARSE = 6,  // a group holds more than N entries
     HT_ERROR_BUFFER_SIZE = 7,  // the packed or scratch buffer is too small
     HT_ERROR_THREADS = 8,  // threads is negative

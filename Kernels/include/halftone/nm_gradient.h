@@ -25,7 +25,7 @@ HT_API ht_status ht_nm_backward_packed_size(size_t o, size_t k, size_t n, size_t
 /// in ht_nm_pack_f32. A group is M consecutive places of one column; place j is row permutation[j] of W, or row j where
 /// it is null; the last group of a column has o mod M places if that is not 0. What an entry is, how groups are filled
 /// up and what shared_rows means (consecutive columns of W share their pattern) follows ht_nm_pack_f32.
-/// permutation: each of 0 ..< o once. Errors: as ht_nm_pack_f32, PERMUTATION.
+/// permutation: each of 0 ..< o once. Errors: as ht_nm_pack_f32, PERMUTATION, MEMORY.
 HT_API ht_status ht_nm_backward_pack_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride,
                                          const uint8_t *mask, size_t mask_stride, const uint32_t *permutation,
                                          void *packed, size_t packed_size, const ht_options *options);
@@ -73,7 +73,7 @@ HT_API ht_status ht_nm_gemm_backward_bf16(size_t t, size_t o, size_t k, const ui
 
 /// The same for a convolution: groups are M consecutive places of the output channels at one tap and input channel.
 /// With several groups of channels, places and permutation stay inside each: permutation[j] is in the group of j.
-/// Errors: as ht_nm_conv_packed_size and ht_nm_conv_pack_f32, PERMUTATION.
+/// Errors: as ht_nm_conv_packed_size and ht_nm_conv_pack_f32, PERMUTATION, MEMORY.
 HT_API ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
                                                  const uint32_t *permutation, const ht_options *options, size_t *size);
 HT_API ht_status ht_nm_conv_backward_pack_f32(const ht_conv_shape *shape, size_t n, size_t m, const float *w,
@@ -102,7 +102,8 @@ HT_API ht_status ht_nm_conv_backward_bf16(const ht_conv_shape *shape, const uint
 /// The dense weight gradient dW = transpose(dY) * X: dy is t rows of o values, x t rows of k, dw o rows of k. It comes
 /// from cblas_sgemm of a BLAS that is found at run time (HALFTONE_BLAS names its file; "none" looks for none), else
 /// from kernels of this library, whose sums are chains of fused multiply-adds over t. options.threads governs these
-/// kernels; a BLAS has threads of its own. t = 0 gives +0. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA,
+/// kernels; a BLAS has threads of its own. With an options.isa there is no BLAS, whatever HALFTONE_ISA says. t = 0
+/// gives +0. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA,
 /// MEMORY.
 HT_API ht_status ht_weight_gradient_f32(size_t t, size_t o, size_t k, const float *dy, size_t dy_stride, const float *x,
                                         size_t x_stride, float *dw, size_t dw_stride, const ht_options *options);
