@@ -30,6 +30,7 @@ class Options(ctypes.Structure):
         ("scratch", pointer),
         ("scratch_size", size_t),
         ("shared_rows", ctypes.c_int),
+        ("shared_taps", ctypes.c_int),
         ("x_order", ctypes.c_int),
         ("y_order", ctypes.c_int),
     ]
