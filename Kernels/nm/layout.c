@@ -70,12 +70,16 @@ static void choose_code(ht_nm_layout *l) {
     }
 }
 
+enum { most_turn_columns = 256 };
+
 // Columns that each of three taps has in turn, if their pattern is one of those that profit; else 0. They have one or
-// two slots, so that those of all three taps find room in registers.
+// two slots, so that those of all three taps find room in registers. Filters of more channels are those of small
+// images, where preparing their weights takes longer than is saved.
 static size_t turn_columns(const ht_nm_layout *l) {
     const ht_nm_matrix *of = &l->of;
     bool fits = of->shared_taps && of->kernel_width == 3 && of->tap_columns % HT_NM_STRIP == 0 &&
-                of->kind == HT_BLOB_NM && of->dtype == HT_DTYPE_F32 && l->index_share == 1;
+                of->tap_columns <= most_turn_columns && of->kind == HT_BLOB_NM && of->dtype == HT_DTYPE_F32 &&
+                l->index_share == 1;
     if (!fits || l->code >= HT_NM_CODE_MAP || l->code == HT_NM_CODE_2_2) return 0;
     return l->window == HT_NM_STRIP ? HT_NM_STRIP : HT_NM_STRIP / 2;
 }

@@ -50,7 +50,7 @@ size_t ht_nm_shared_taps_scratch(const ht_nm_layout *l) {
 #pragma GCC target("avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 
-#include "core/simd.h"
+#include "avx512_words.h"
 
 // Columns of X that the taps of so many pixels see.
 #define COLUMNS(count, step, dilation) (((count) - 1) * (step) + (kernel_width - 1) * (dilation) + 1)
@@ -62,7 +62,6 @@ typedef struct strip {
     const float *values;
     const uint32_t *picks;
     size_t o;  // its first column of Y
-    bool is_finite;  // no weight is infinite or NaN
 } strip;
 
 // Some pixels of Y in a row.
@@ -95,33 +94,27 @@ static float *turn_block(const ht_nm_task *task, size_t quad, size_t b, float *t
     return to;
 }
 
-static bool are_finite(const float *values, size_t count) {
-    __mmask16 others = 0;
-    for (size_t i = 0; i < count; i += 16) others |= _mm512_fpclass_ps_mask(_mm512_load_ps(values + i), 0x99);
-    return !others;
-}
-
-// The fields of a unit of a strip's 16 rows.
-HT_INLINE __m512i load_fields(const uint8_t *const quads[4], size_t offset, size_t field_bytes) {
-    __m512i fields = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(quads[0] + offset)));
-    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[1] + offset)), 1);
-    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[2] + offset)), 2);
-    fields = _mm512_inserti32x4(fields, _mm_loadu_si128((const __m128i *)(quads[3] + offset)), 3);
-    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
-    return field_bytes == 4 ? fields : _mm512_shuffle_epi8(fields, _mm512_broadcast_i32x4(spread));
+// What the weights of a kernel row outside the image add to a sum: -0, +0 or NaN, as X is +0 there.
+static __m512 outside_of(const float *values, size_t slots) {
+    __m512 sum = _mm512_set1_ps(-0.0f);
+    for (size_t slot = 0; slot < slots; slot++, values += HT_NM_STRIP)
+        sum = _mm512_fmadd_ps(_mm512_load_ps(values), _mm512_setzero_ps(), sum);
+    return sum;
 }
 
 // Where each lane's column of a slot of the first tap lies in its window of X.
 static void make_picks(const ht_nm_task *task, size_t quad, uint32_t *picks) {
     const ht_nm_layout *l = task->layout;
-    const size_t slots = turn_slots(l), unit_bytes = ht_nm_unit_bytes(l);
+    const size_t slots = turn_slots(l), unit_bytes = ht_nm_unit_bytes(l), most = l->bundles - 1 - quad;
+    const size_t quads[4] = {0, ht_min(1, most), ht_min(2, most), ht_min(3, most)};
     for (size_t turn = 0; turn < l->tap_width / l->turn; turn++) {
         const size_t column = turn * kernel_width * l->turn, b = column / l->block_columns;
         const size_t first = ht_nm_group_slot(l, column % l->block_columns);
-        const uint8_t *quads[4];
-        for (size_t i = 0; i < 4; i++) quads[i] = ht_nm_indices(l, task->packed, b, ht_min(quad + i, l->bundles - 1));
+        const uint8_t *indices = ht_nm_indices(l, task->packed, b, quad);
+        const size_t quad_bytes = ht_nm_units(l, ht_nm_block_slots(l, b)) * unit_bytes;
         for (size_t slot = first; slot < first + slots; slot++, picks += HT_NM_STRIP) {
-            const __m512i fields = load_fields(quads, slot / l->unit_slots * unit_bytes, l->field_bytes);
+            __m512i fields = ht_strip_words(indices + slot / l->unit_slots * unit_bytes, quads, quad_bytes);
+            if (l->field_bytes == 3) fields = ht_widen_fields(fields);
             const __m512i index =
                 _mm512_srlv_epi32(fields, _mm512_set1_epi32((int)(slot % l->unit_slots * l->index_bits)));
             const size_t before = turn * l->turn % window + (slot - first) / l->window_slots * l->window;
@@ -136,7 +129,7 @@ static strip prepare(const ht_nm_task *task, size_t o, float *memory) {
     float *end = memory;
     for (size_t b = 0; b < l->blocks; b++) end = turn_block(task, o / HT_NM_QUAD, b, end);
     make_picks(task, o / HT_NM_QUAD, (uint32_t *)end);
-    return (strip){memory, (const uint32_t *)end, o, are_finite(memory, strip_values(l))};
+    return (strip){memory, (const uint32_t *)end, o};
 }
 
 // MARK: kernels
@@ -180,10 +173,16 @@ HT_INLINE void add_rows(const ht_nm_layout *l, const strip *s, const pixels *p, 
     __m512 sums[most_pixels];
     HT_UNROLL
     for (int i = 0; i < count; i++) sums[i] = _mm512_setzero_ps();
-    for (size_t u = 0; u < l->of.taps / kernel_width; u++)
-        if (p->rows >> u & 1 || !s->is_finite)
-            add_row(l, s->values + u * kernel_width * tap_slots(l) * 16, s->picks, p->x + u * most_columns, sums, slots,
-                    count, step, dilation);
+    for (size_t u = 0; u < l->of.taps / kernel_width; u++) {
+        const float *values = s->values + u * kernel_width * tap_slots(l) * 16;
+        if (p->rows >> u & 1) {
+            add_row(l, values, s->picks, p->x + u * most_columns, sums, slots, count, step, dilation);
+            continue;
+        }
+        const __m512 outside = outside_of(values, kernel_width * tap_slots(l));
+        HT_UNROLL
+        for (int i = 0; i < count; i++) sums[i] = _mm512_add_ps(sums[i], outside);
+    }
     HT_UNROLL
     for (int i = 0; i < count; i++) _mm512_store_ps(out + i * 16, sums[i]);
 }

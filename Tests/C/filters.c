@@ -248,7 +248,7 @@ static bool takes_turns(const filters *f) {
     bool known = false;
     for (size_t i = 0; i < COUNT(patterns); i++) known |= f->n == patterns[i][0] && f->m == patterns[i][1];
     return known && !f->backward && f->shared_taps && f->shared_rows == 1 && f->w.dtype == HT_DTYPE_F32 &&
-           f->shape.kernel_width == 3 && group_channels(f) % 16 == 0;
+           f->shape.kernel_width == 3 && group_channels(f) % 16 == 0 && group_channels(f) <= 256;
 }
 
 // So many places a tap adds before it is the next one's turn.

@@ -79,11 +79,11 @@ HT_API ht_status ht_nm_conv_scratch_size(const ht_conv_shape *shape, ht_dtype x,
 /// Types, epilogues, chains of additions and guarantees are those of ht_nm_gemm_f32, ..._bf16, ..._u8 and ..._i8. The
 /// order of a chain is: taps row by row, at each tap the entries by ascending channel, at a pixel outside the image as
 /// with x = 0. In f32 filters three taps wide whose taps, and no rows, share their pattern, one of 1:4, 1:8, 2:8, 1:16
-/// and 2:16, and that have a multiple of 16 channels in a group, the taps of a kernel row take turns, each with the
-/// entries of the next 8 channels, or 16 where M = 16. A pixel outside the image is a real zero, x_zero where x is
-/// quantized. The matrix that a convolution is of (im2col) is never written down; a channel-major X is turned into rows
-/// in the scratch.
-/// Errors: as the product, CONV, DEPTHWISE; BLOB_SHAPE when the blob holds filters of another shape.
+/// and 2:16, and that have a multiple of 16 channels in a group, up to 256, the taps of a kernel row take turns, each
+/// with the entries of the next 8 channels, or 16 where M = 16. A pixel outside the image is a real zero, x_zero where
+/// x is quantized. The matrix that a convolution is of (im2col) is never written down; a channel-major X is turned into
+/// rows in the scratch. Errors: as the product, CONV, DEPTHWISE; BLOB_SHAPE when the blob holds filters of another
+/// shape.
 HT_API ht_status ht_nm_conv_f32(const ht_conv_shape *shape, const float *x, size_t x_stride, const void *packed,
                                 size_t packed_size, const ht_epilogue *epilogue, float *y, size_t y_stride,
                                 const ht_options *options);
