@@ -553,7 +553,7 @@ static void test_special_weights(void) {
         bool in_vectors = i % 10 == 0;  // as in test_whole_vectors
         ht_conv_shape shape = in_vectors ? sized(square(0, 16, 20, 3, 1), 1, 3, 11) : random_shape();
         size_t pattern = next_random() % COUNT(patterns);
-        setup s = in_vectors ? make_shared(CONV, all_types[0], &shape, 1, 8, 1, false)
+        setup s = in_vectors ? make_shared(CONV, all_types[0], &shape, 1, 8, 1, i % 20 == 0)
                              : make_setup(CONV, all_types[i % 5], &shape, patterns[pattern].n, patterns[pattern].m);
         filters *f = &s.filters;
         for (size_t o = 0; o < f->w.rows; o++)
