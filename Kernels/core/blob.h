@@ -10,7 +10,8 @@ enum { HT_BLOB_VERSION = 2 };
 typedef enum ht_blob_kind {
     HT_BLOB_NM = 1,           // N:M weights of a product or convolution
     HT_BLOB_NM_BACKWARD = 2,  // N:M weights along the output channels
-    HT_BLOB_NM_TRANSPOSABLE = 3  // both in one: forward weights, and how to read them backward
+    HT_BLOB_NM_TRANSPOSABLE = 3,  // both in one: forward weights, and how to read them backward
+    HT_BLOB_BINARY = 4           // signs
 } ht_blob_kind;
 
 /// Flags.

@@ -30,6 +30,7 @@ ht_status ht_conv_make(const ht_conv_shape *shape, ht_conv *conv) {
     const ht_conv_shape s = with_defaults(shape);
     if (s.kernel_height == 0 || s.kernel_width == 0) return HT_ERROR_CONV;
     if (s.channels % s.groups || s.outputs % s.groups) return HT_ERROR_CONV;
+    if ((unsigned)s.padding > HT_PADDING_MINUS_ONE) return HT_ERROR_CONV;
     *conv = (ht_conv){.shape = s};
     if (!is_small(&s)) return HT_ERROR_OVERFLOW;
     conv->out_height = output_size(s.height, s.pad_top + s.pad_bottom, s.kernel_height, s.dilation_y, s.stride_y);

@@ -5,15 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "binary/kernels.h"
 #include "dense/kernels.h"
 #include "nm/kernels.h"
 
 // Every dispatch table of the library. A new family adds its tables here.
-static const ht_entry *const tables[] = {ht_nm_gemm_f32_table, ht_nm_gemm_bf16_table, ht_nm_gemm_i8_table,
-                                         ht_weight_gradient_f32_table, ht_nm_sampled_gradient_f32_table};
+static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
+                                         ht_nm_gemm_bf16_table,
+                                         ht_nm_gemm_i8_table,
+                                         ht_weight_gradient_f32_table,
+                                         ht_nm_sampled_gradient_f32_table,
+                                         ht_binary_gemm_table,
+                                         ht_binary_gemm_f32_table,
+                                         ht_binary_gemm_i8_table};
 
-static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni", "avx512vnni",
-                                        "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16"};
+static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",
+                                        "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16", "avx512popcnt"};
 enum { isa_count = sizeof isa_names / sizeof *isa_names };
 
 // The ISA that another one adds to; they lead down to the reference.
@@ -22,7 +29,8 @@ static ht_isa base_of(ht_isa isa) {
     case HT_ISA_AVX512:
     case HT_ISA_AVX_VNNI: return HT_ISA_AVX2;
     case HT_ISA_AVX512_VNNI:
-    case HT_ISA_AVX512_BF16: return HT_ISA_AVX512;
+    case HT_ISA_AVX512_BF16:
+    case HT_ISA_AVX512_POPCNT: return HT_ISA_AVX512;
     case HT_ISA_NEON_I8MM: return HT_ISA_NEON_DOTPROD;
     case HT_ISA_NEON_DOTPROD:
     case HT_ISA_NEON_BF16: return HT_ISA_NEON;
@@ -81,6 +89,9 @@ static bool runs(ht_isa isa) {
     case HT_ISA_AVX512_VNNI:
         return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512vnni") && HT_CPU_HAS("avx512vbmi") && HT_CPU_HAS("avx512vbmi2");
     case HT_ISA_AVX512_BF16: return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512bf16");
+    case HT_ISA_AVX512_POPCNT:
+        return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512vpopcntdq") && HT_CPU_HAS("avx512bitalg") &&
+               HT_CPU_HAS("avx512vbmi2") && HT_CPU_HAS("gfni");
     default: return false;
     }
 }
@@ -100,6 +111,8 @@ static void append_features(char *text) {
     APPEND("avx512vbmi2");
     APPEND("avx512vnni");
     APPEND("avx512vpopcntdq");
+    APPEND("avx512bitalg");
+    APPEND("gfni");
     APPEND("avx512bf16");
 }
 #elif defined(__aarch64__)

@@ -25,9 +25,12 @@ const char *ht_status_text(ht_status status) {
     case HT_ERROR_BLOB_SHAPE: return "the packed blob holds weights of another shape than the call says";
     case HT_ERROR_BLOB_DTYPE: return "the operation does not take weights of this type";
     case HT_ERROR_TUNING: return "the tuning data is malformed, of another version or machine, or contradicts itself";
-    case HT_ERROR_CONV: return "the convolution has no taps, or groups that do not divide its channels";
+    case HT_ERROR_CONV:
+        return "the convolution has no taps, groups that do not divide its channels, or a padding it does not know";
     case HT_ERROR_DEPTHWISE: return "a depthwise convolution: N:M weights need more than one channel in a group";
     case HT_ERROR_PERMUTATION: return "not a permutation of the output channels, or one that leaves a group";
+    case HT_ERROR_ESTIMATOR: return "the gradient estimator is unknown or a parameter of it is out of its range";
+    case HT_ERROR_DESIGN: return "the design of binary kernels is unknown";
     }
     return "unknown status";
 }
@@ -37,7 +40,8 @@ size_t ht_dtype_size(ht_dtype dtype) {
     case HT_DTYPE_F32:
     case HT_DTYPE_I32: return 4;
     case HT_DTYPE_F16:
-    case HT_DTYPE_BF16: return 2;
+    case HT_DTYPE_BF16:
+    case HT_DTYPE_I16: return 2;
     case HT_DTYPE_I8:
     case HT_DTYPE_U8: return 1;
     default: return 0;

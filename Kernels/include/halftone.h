@@ -4,6 +4,9 @@
 #define HALFTONE_H
 
 #include "halftone/base.h"
+#include "halftone/binary.h"
+#include "halftone/binary_conv.h"
+#include "halftone/binary_gradient.h"
 #include "halftone/conv.h"
 #include "halftone/nm.h"
 #include "halftone/nm_conv.h"

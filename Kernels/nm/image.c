@@ -5,6 +5,7 @@ ht_status ht_nm_conv_make(const ht_conv_shape *shape, ht_conv *conv) {
     ht_status status = ht_conv_make(shape, conv);
     const ht_conv_shape *s = &conv->shape;
     if (status) return status;
+    if (s->padding != HT_PADDING_ZERO) return HT_ERROR_CONV;
     if (s->kernel_height > UINT16_MAX || s->kernel_width > UINT16_MAX) return HT_ERROR_OVERFLOW;
     return s->groups > 1 && s->groups == s->channels ? HT_ERROR_DEPTHWISE : HT_OK;
 }

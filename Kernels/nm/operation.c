@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operation.h"
 
-#include <math.h>
-
 #include "bf16.h"
+#include "core/operands.h"
 #include "core/simd.h"
 #include "core/threads.h"
 #include "i8.h"
@@ -110,67 +109,13 @@ static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_n
     return HT_OK;
 }
 
-// A matrix of `samples` rows of `features` values, or the other way round.
-static ht_status check_activations(const void *data, size_t samples, size_t features, ht_dtype dtype, ht_order order,
-                                   size_t *stride) {
-    if ((unsigned)order > HT_ORDER_FEATURES) return HT_ERROR_STRIDE;
-    bool by_rows = order == HT_ORDER_ROWS;
-    return ht_check_matrix(data, by_rows ? samples : features, by_rows ? features : samples, ht_dtype_size(dtype),
-                           stride);
-}
-
-static ht_status check_window(size_t begin, size_t *end, size_t size, size_t multiple) {
-    if (*end == 0) *end = size;
-    if (begin > *end || *end > size) return HT_ERROR_WINDOW;
-    return begin % multiple || (*end % multiple && *end != size) ? HT_ERROR_WINDOW : HT_OK;
-}
-
-static bool in_range(int32_t value, ht_dtype dtype) {
-    return dtype == HT_DTYPE_U8 ? 0 <= value && value <= 255 : -128 <= value && value <= 127;
-}
-
-static bool is_byte(ht_dtype dtype) { return dtype == HT_DTYPE_U8 || dtype == HT_DTYPE_I8; }
-
-static ht_status check_dyadic(const ht_nm_task *task) {
+// What is only for binary products is an error here.
+static ht_status check_epilogue(const product *p, const ht_nm_operation *op, ht_nm_task *task) {
+    const ht_output_shape y = {op->t, op->outputs, task->y_dtype, task->y_order, task->o_begin, task->o_end};
     const ht_epilogue *e = &task->epilogue;
-    const ht_quantization *q = e->quantization;
-    if (!q->shift) return HT_ERROR_NULL;
-    if (!ht_is_aligned(q->multiplier, 4) || !ht_is_aligned(q->offset, 4)) return HT_ERROR_ALIGNMENT;
-    if (!is_byte(task->y_dtype) || e->bias || e->residual || e->activation > HT_ACTIVATION_RELU || q->scale)
-        return HT_ERROR_EPILOGUE;
-    for (size_t o = task->o_begin; o < task->o_end; o++)
-        if (q->multiplier[o] < 0 || q->shift[o] < 1 || q->shift[o] > 62) return HT_ERROR_EPILOGUE;
-    return HT_OK;
-}
-
-static ht_status check_quantization(const ht_nm_task *task) {
-    const ht_quantization *q = task->epilogue.quantization;
-    if (!is_byte(task->x_dtype)) return HT_ERROR_EPILOGUE;
-    if (!in_range(q->x_zero, task->x_dtype)) return HT_ERROR_EPILOGUE;
-    if (is_byte(task->y_dtype) && !in_range(q->y_zero, task->y_dtype)) return HT_ERROR_EPILOGUE;
-    if (!(q->y_scale >= 0 && q->y_scale < INFINITY)) return HT_ERROR_EPILOGUE;
-    if (!ht_is_aligned(q->scale, sizeof(float))) return HT_ERROR_ALIGNMENT;
-    if (q->multiplier) return check_dyadic(task);
-    return q->shift || q->offset || (task->y_dtype == HT_DTYPE_I32 && q->scale) ? HT_ERROR_EPILOGUE : HT_OK;
-}
-
-static ht_dtype residual_dtype(const ht_nm_task *task) {
-    return task->y_dtype == HT_DTYPE_BF16 ? HT_DTYPE_BF16 : HT_DTYPE_F32;
-}
-
-static ht_status check_epilogue(const product *p, ht_nm_task *task, size_t t, size_t o) {
-    ht_epilogue *e = &task->epilogue;
-    if (!contains(p->outputs, task->y_dtype)) return HT_ERROR_EPILOGUE;
-    if ((unsigned)e->activation > HT_ACTIVATION_GELU) return HT_ERROR_EPILOGUE;
-    if (e->activation == HT_ACTIVATION_CLAMP && !(e->low <= e->high)) return HT_ERROR_EPILOGUE;
-    if (task->y_dtype == HT_DTYPE_I32 && (e->bias || e->residual || e->activation)) return HT_ERROR_EPILOGUE;
-    if (!ht_is_aligned(e->bias, sizeof(float))) return HT_ERROR_ALIGNMENT;
-    if (e->residual) {
-        ht_status status =
-            check_activations(e->residual, t, o, residual_dtype(task), task->y_order, &e->residual_stride);
-        if (status) return status;
-    }
-    return e->quantization ? check_quantization(task) : HT_OK;
+    if (!contains(p->outputs, task->y_dtype) || e->row_scale || e->threshold) return HT_ERROR_EPILOGUE;
+    if (e->quantization && p->x != HT_DTYPE_U8 && p->x != HT_DTYPE_I8) return HT_ERROR_EPILOGUE;
+    return ht_check_epilogue(&task->epilogue, p->x, &y);
 }
 
 // MARK: splitting
@@ -183,18 +128,11 @@ typedef struct split {
     size_t scratch_each;
 } split;
 
-// The part-th of `parts` nearly equal ranges of begin ..< end, cut at multiples of `grain` counted from begin.
-static void cut(size_t *begin, size_t *end, size_t part, size_t parts, size_t grain) {
-    size_t grains = ht_ceil_div(*end - *begin, grain), from = *begin;
-    *begin = ht_min(*end, from + grains * part / parts * grain);
-    *end = ht_min(*end, from + grains * (part + 1) / parts * grain);
-}
-
 static void run_piece(void *context, size_t piece) {
     const split *s = context;
     ht_nm_task task = s->whole;
-    cut(&task.t_begin, &task.t_end, piece / s->column_pieces, s->row_pieces, HT_NM_STRIP);
-    cut(&task.o_begin, &task.o_end, piece % s->column_pieces, s->column_pieces, HT_NM_STRIP);
+    ht_cut(&task.t_begin, &task.t_end, piece / s->column_pieces, s->row_pieces, HT_NM_STRIP);
+    ht_cut(&task.o_begin, &task.o_end, piece % s->column_pieces, s->column_pieces, HT_NM_STRIP);
     task.scratch = (char *)task.scratch + piece * s->scratch_each;
     s->kernel(&task);
 }
@@ -339,7 +277,7 @@ static ht_status take_permutation(ht_nm_task *task, uint32_t *panel_lines) {
 // A single sample without gaps lies the same way in both orders, and kernels have less to do with rows.
 static void prefer_rows(ht_nm_task *task) {
     const ht_epilogue *e = &task->epilogue;
-    size_t y = ht_dtype_size(task->y_dtype), residual = ht_dtype_size(residual_dtype(task));
+    size_t y = ht_dtype_size(task->y_dtype), residual = ht_dtype_size(ht_residual_dtype(task->y_dtype));
     if (task->x_stride == ht_dtype_size(task->x_dtype)) task->x_order = HT_ORDER_ROWS;
     if (task->y_stride == y && (!e->residual || e->residual_stride == residual)) task->y_order = HT_ORDER_ROWS;
 }
@@ -359,8 +297,8 @@ static ht_nm_task task_of_group(const ht_nm_task *whole, size_t group) {
     task.x = features_from(task.x, task.x_order, task.x_stride, ht_dtype_size(task.x_dtype), input);
     task.y = (void *)features_from(task.y, task.y_order, task.y_stride, ht_dtype_size(task.y_dtype), output);
     e->bias = e->bias ? e->bias + output : NULL;
-    e->residual =
-        features_from(e->residual, task.y_order, e->residual_stride, ht_dtype_size(residual_dtype(whole)), output);
+    e->residual = features_from(e->residual, task.y_order, e->residual_stride,
+                                ht_dtype_size(ht_residual_dtype(whole->y_dtype)), output);
     return task;
 }
 
@@ -429,8 +367,8 @@ static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_ta
 
 // Columns of Y are counted in its only group.
 static ht_status check_windows(const ht_nm_operation *op, ht_nm_task *task) {
-    ht_status status = check_window(task->t_begin, &task->t_end, op->t, 1);
-    if (!status) status = check_window(task->o_begin, &task->o_end, op->outputs, HT_NM_STRIP);
+    ht_status status = ht_check_window(task->t_begin, &task->t_end, op->t, 1);
+    if (!status) status = ht_check_window(task->o_begin, &task->o_end, op->outputs, HT_NM_STRIP);
     if (status || op->groups == 1) return status;
     if (task->o_begin != 0 || task->o_end != op->outputs) return HT_ERROR_WINDOW;
     return HT_OK;
@@ -463,9 +401,9 @@ ht_status ht_nm_run(const ht_nm_operation *op) {
     ht_status status = check_options(p, options, &entry, &threads);
     if (!status) status = check_weights(p, op, &layout);
     if (!status) status = check_windows(op, &task);
-    if (!status) status = check_activations(op->x, op->x_samples, op->inputs, p->x, task.x_order, &task.x_stride);
-    if (!status) status = check_epilogue(p, &task, op->t, op->outputs);
-    if (!status) status = check_activations(op->y, op->t, op->outputs, task.y_dtype, task.y_order, &task.y_stride);
+    if (!status) status = ht_check_activations(op->x, op->x_samples, op->inputs, p->x, task.x_order, &task.x_stride);
+    if (!status) status = check_epilogue(p, op, &task);
+    if (!status) status = ht_check_activations(op->y, op->t, op->outputs, task.y_dtype, task.y_order, &task.y_stride);
     if (status || task.t_begin == task.t_end || task.o_begin == task.o_end) return status;
     task.o_end = ht_min(task.o_end, layout.rows);
     return run(p, op, &task, entry, threads);

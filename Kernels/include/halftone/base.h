@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define HT_VERSION_MAJOR 0
-#define HT_VERSION_MINOR 3
+#define HT_VERSION_MINOR 4
 #define HT_VERSION_PATCH 0
 
 #if defined(_WIN32)
@@ -48,9 +48,11 @@ typedef enum ht_status {
     HT_ERROR_BLOB_SHAPE = 17,  // the blob holds weights of another shape than the call says
     HT_ERROR_BLOB_DTYPE = 18,  // the blob holds weights of a type that the operation does not take
     HT_ERROR_TUNING = 19,  // the tuning data is malformed, of another version, or contradicts itself
-    HT_ERROR_CONV = 20,  // a convolution without taps, or whose groups do not divide its channels
+    HT_ERROR_CONV = 20,  // a convolution without taps, whose groups do not divide its channels, or of another padding
     HT_ERROR_DEPTHWISE = 21,  // a depthwise convolution: N:M weights need more than one channel a group
-    HT_ERROR_PERMUTATION = 22  // not a permutation of the output channels, or one that leaves a group
+    HT_ERROR_PERMUTATION = 22,  // not a permutation of the output channels, or one that leaves a group
+    HT_ERROR_ESTIMATOR = 23,  // a gradient estimator unknown or with parameters out of their range
+    HT_ERROR_DESIGN = 24  // a design of binary kernels unknown
 } ht_status;
 
 /// One sentence about a status, for people. Never null; for an unknown value it says so.
@@ -68,11 +70,12 @@ typedef enum ht_isa {
     HT_ISA_NEON = 7,  // AArch64 Advanced SIMD
     HT_ISA_NEON_DOTPROD = 8,  // NEON and the 8-bit dot products
     HT_ISA_NEON_I8MM = 9,  // NEON, dot products and 8-bit matrix products
-    HT_ISA_NEON_BF16 = 10  // NEON and bfloat16 products
+    HT_ISA_NEON_BF16 = 10,  // NEON and bfloat16 products
+    HT_ISA_AVX512_POPCNT = 11  // AVX-512 as above, VPOPCNTDQ, BITALG, VBMI2 and GFNI
 } ht_isa;
 
-/// "auto", "ref", "avx2", "avx512", "avxvnni", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16";
-/// null for an unknown value.
+/// "auto", "ref", "avx2", "avx512", "avxvnni", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16",
+/// "avx512popcnt"; null for an unknown value.
 HT_API const char *ht_isa_name(ht_isa isa);
 
 /// The ISA that a name stands for; -1 for an unknown name.
@@ -86,10 +89,13 @@ typedef enum ht_dtype {
     HT_DTYPE_BF16 = 3,  // the upper half of an f32
     HT_DTYPE_I8 = 4,
     HT_DTYPE_U8 = 5,
-    HT_DTYPE_I32 = 6
+    HT_DTYPE_I32 = 6,
+    HT_DTYPE_I16 = 7,
+    HT_DTYPE_B1 = 8,  // a bit that stands for a sign: 0 is +1, 1 is -1; binary.h says how bits lie in memory
+    HT_DTYPE_U1 = 9  // a bit that stands for itself
 } ht_dtype;
 
-/// The bytes of an element, 0 for HT_DTYPE_DEFAULT and unknown values.
+/// The bytes of an element, 0 for bits, HT_DTYPE_DEFAULT and unknown values.
 HT_API size_t ht_dtype_size(ht_dtype dtype);
 
 /// How a matrix of activations lies in memory.
@@ -97,6 +103,14 @@ typedef enum ht_order {
     HT_ORDER_ROWS = 0,  // row-major: the values of one sample are neighbours; strides go from sample to sample
     HT_ORDER_FEATURES = 1  // feature-major: one value of all samples are neighbours; strides go from feature to feature
 } ht_order;
+
+/// What binary kernels work on; packing prepares for one of these, and DIRECT can always be asked for.
+typedef enum ht_binary_design {
+    HT_BINARY_AUTO = 0,  // packing: what is fastest for the shape; a call: what the weights were packed for
+    HT_BINARY_DIRECT = 1,  // words of bits along the channels: xor, count, add
+    HT_BINARY_PIXELS = 2,  // a bit of a vector is a pixel; weights are lists of channels
+    HT_BINARY_CHANNELS = 3  // a bit of a vector is an output channel; pixels are lists of channels
+} ht_binary_design;
 
 /// How a call is to run. A null pointer means the same as a zeroed struct.
 typedef struct ht_options {
@@ -112,6 +126,7 @@ typedef struct ht_options {
     int shared_taps;  // masks and packing of filters: 1 = all taps of a filter share one pattern
     ht_order x_order;  // how X lies; windows count rows and columns of Y whatever the order
     ht_order y_order;  // how Y and the epilogue's residual lie
+    ht_binary_design binary_design;  // of binary weights
 } ht_options;
 
 typedef enum ht_activation {
@@ -136,6 +151,14 @@ typedef struct ht_quantization {
     int half_away;  // 0: an exact half goes to the even neighbour; 1: up, as (v + 2^(shift-1)) >> shift
 } ht_quantization;
 
+/// Where outputs of type B1 change their sign: y is -1 where sum < level[column], and +1 elsewhere; where bit column %
+/// 8 of byte column / 8 of `flip` is set, the other way round. A batch normalisation folds to this exactly, see
+/// ht_binary_fold_batch_norm.
+typedef struct ht_binary_threshold {
+    const int32_t *level;  // one for each output column; null = 0
+    const uint8_t *flip;  // or null
+} ht_binary_threshold;
+
 /// What happens to a sum before it is stored: y = activation(sum * scale + bias[column] + residual), then the
 /// conversion to y's type. A null pointer means the same as a zeroed struct: y = sum + 0.
 typedef struct ht_epilogue {
@@ -145,7 +168,9 @@ typedef struct ht_epilogue {
     const void *residual;  // as many values as y, f32 (bf16 where y is bf16); null or y itself or apart from y
     size_t residual_stride;  // bytes, as y's
     ht_dtype output;  // of y; each operation says what it offers
-    const ht_quantization *quantization;  // 8-bit products only
+    const ht_quantization *quantization;  // 8-bit and binary products only
+    const float *row_scale;  // binary products only: of the sums of each row of Y (times the column's), null = 1
+    const ht_binary_threshold *threshold;  // outputs of type B1 only; null = signs of the sums
 } ht_epilogue;
 
 /// One row of a dispatch table.

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The direct design in AVX-512 with VPOPCNTDQ: lanes are the 16 outputs of a block, each step one word of 32 inputs.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "channels.h"
+#include "core/simd.h"
+#include "pixels.h"
+#include "tiles.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")
+#endif
+
+// Words of X and of bits of Y, wherever they lie.
+typedef uint32_t __attribute__((aligned(2), may_alias)) ht_word;
+typedef uint16_t __attribute__((may_alias)) ht_half;
+
+// A step of a row: two vectors of 16 x 32 bits in six instructions on four ports that take vectors, so at best 4/3
+// vectors a cycle: 682 signs. 14 rows have 28 sums, which with two vectors of weights and two of differences fill the
+// registers; a statement for each row keeps the compiler from holding differences longer.
+#define ADD_ROW(blocks)                                                                                \
+    do {                                                                                               \
+        __m512i a_, b_;                                                                                \
+        const ht_word *x_ = (const ht_word *)(const void *)(tile->x[r] + at);                          \
+        if ((blocks) == 2)                                                                             \
+            __asm__(                                                                                   \
+                "vpbroadcastd %6, %2\n\tvpxord %4, %2, %3\n\tvpxord %5, %2, %2\n\tvpopcntd %3, %3\n\t" \
+                "vpopcntd %2, %2\n\tvpaddd %3, %0, %0\n\tvpaddd %2, %1, %1"                            \
+                : "+v"(sums[r][0]), "+v"(sums[r][1]), "=&v"(a_), "=&v"(b_)                             \
+                : "v"(w0), "v"(w1), "m"(*x_));                                                         \
+        else                                                                                           \
+            __asm__("vpbroadcastd %3, %1\n\tvpxord %2, %1, %1\n\tvpopcntd %1, %1\n\tvpaddd %1, %0, %0" \
+                    : "+v"(sums[r][0]), "=&v"(a_)                                                      \
+                    : "v"(w0), "m"(*x_));                                                              \
+    } while (0)
+
+// The words of a step are those at `at` bytes behind each row's first.
+HT_INLINE void add_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t *w, __m512i (*sums)[2],
+                        const size_t rows, const size_t blocks) {
+    const __m512i w0 = _mm512_load_si512(w), w1 = blocks == 2 ? _mm512_load_si512(w + tile->block_words) : w0;
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++) ADD_ROW(blocks);
+}
+
+HT_INLINE void finish_bits(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows, const size_t blocks) {
+    const ht_binary_finish *f = tile->finish;
+    const __m512i cut0 = _mm512_loadu_si512(f->cut), cut1 = _mm512_loadu_si512(f->cut + HT_BINARY_BLOCK);
+    const uint32_t flip = f->flip;
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        char *y = tile->y[r] + tile->y_offset;
+        uint32_t bits = _mm512_cmpge_epi32_mask(sums[r][0], cut0);
+        if (blocks == 2) {
+            bits = _mm512_kunpackw(_mm512_cmpge_epi32_mask(sums[r][1], cut1), bits) ^ flip;
+            *(ht_word *)(void *)y = bits;
+        } else {
+            *(ht_half *)(void *)y = (uint16_t)(bits ^ flip);
+        }
+    }
+}
+
+HT_INLINE __m512i sum_of(__m512i start, __m512i count, bool adds) {
+    return adds ? _mm512_add_epi32(start, count) : _mm512_sub_epi32(_mm512_sub_epi32(start, count), count);
+}
+
+HT_INLINE void finish_sums(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows, const size_t blocks,
+                           const bool adds) {
+    const ht_binary_finish *f = tile->finish;
+    const __m512i start0 = _mm512_loadu_si512(f->start), start1 = _mm512_loadu_si512(f->start + HT_BINARY_BLOCK);
+    const uint32_t present = (uint32_t)(((uint64_t)1 << tile->columns) - 1);
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        int32_t *y = (int32_t *)(void *)(tile->y[r] + tile->y_offset);
+        _mm512_mask_storeu_epi32(y, (__mmask16)present, sum_of(start0, sums[r][0], adds));
+        if (blocks == 2)
+            _mm512_mask_storeu_epi32(y + HT_BINARY_BLOCK, (__mmask16)(present >> 16), sum_of(start1, sums[r][1], adds));
+    }
+}
+
+HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const size_t blocks) {
+    __m512i sums[HT_BINARY_ROWS][2];
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+    for (size_t run = 0; run < tile->run_count; run++) {
+        const ht_binary_run *now = &tile->runs[run];
+        const uint32_t *w = tile->w + now->w;
+        ptrdiff_t at = now->x;
+        size_t words = now->words;
+        for (; words >= 2; words -= 2, at += 8, w += 2 * HT_BINARY_BLOCK) {
+            add_step(tile, at, w, sums, rows, blocks);
+            add_step(tile, at + 4, w + HT_BINARY_BLOCK, sums, rows, blocks);
+        }
+        if (words) add_step(tile, at, w, sums, rows, blocks);
+    }
+    if (tile->finish->bits)
+        finish_bits(tile, sums, rows, blocks);
+    else if (tile->finish->adds)
+        finish_sums(tile, sums, rows, blocks, true);
+    else
+        finish_sums(tile, sums, rows, blocks, false);
+}
+
+#define EACH_ROWS(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)
+#define DEFINE(rows)                                                                     \
+    static void tile_##rows##_1(const ht_binary_tile *tile) { run_tile(tile, rows, 1); } \
+    static void tile_##rows##_2(const ht_binary_tile *tile) { run_tile(tile, rows, 2); }
+EACH_ROWS(DEFINE)
+
+static void tile(const ht_binary_tile *tile) {
+#define NAMES(rows) {tile_##rows##_1, tile_##rows##_2},
+    static void (*const kernels[HT_BINARY_ROWS][2])(const ht_binary_tile *) = {EACH_ROWS(NAMES)};
+    kernels[tile->rows - 1][tile->blocks - 1](tile);
+}
+
+static const ht_binary_vectors vectors = {tile, ht_binary_store_plain};
+
+void ht_binary_gemm_avx512popcnt(const ht_binary_task *task) {
+    switch (ht_binary_design_of(task)) {
+    case HT_BINARY_PIXELS: ht_binary_pixels_run(task); break;
+    case HT_BINARY_CHANNELS: ht_binary_channels_run(task); break;
+    default: ht_binary_tiles_run(&vectors, task);
+    }
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

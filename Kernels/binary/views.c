@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "views.h"
+
+// One direction of a convolution.
+typedef struct axis {
+    size_t size, out_size, kernel, stride, dilation, pad;
+} axis;
+
+static axis down_of(const ht_conv *conv) {
+    const ht_conv_shape *s = &conv->shape;
+    return (axis){s->height, conv->out_height, s->kernel_height, s->stride_y, s->dilation_y, s->pad_top};
+}
+
+static axis across_of(const ht_conv *conv) {
+    const ht_conv_shape *s = &conv->shape;
+    return (axis){s->width, conv->out_width, s->kernel_width, s->stride_x, s->dilation_x, s->pad_left};
+}
+
+// The taps that place i of Y sees: u with 0 <= i stride + u dilation - pad < size.
+static ht_binary_taps taps_at(const axis *a, size_t i) {
+    const size_t first = i * a->stride, end = a->size + a->pad;
+    const size_t begin_tap = first < a->pad ? ht_ceil_div(a->pad - first, a->dilation) : 0;
+    const size_t end_tap = first < end ? ht_ceil_div(end - first, a->dilation) : 0;
+    return (ht_binary_taps){ht_min(begin_tap, ht_min(end_tap, a->kernel)), ht_min(end_tap, a->kernel)};
+}
+
+// The next places of Y that see the same taps, from i on.
+static ht_binary_taps next_places(const axis *a, size_t i, ht_binary_taps *taps) {
+    size_t end = i + 1;
+    *taps = taps_at(a, i);
+    for (; end < a->out_size; end++) {
+        const ht_binary_taps other = taps_at(a, end);
+        if (other.begin != taps->begin || other.end != taps->end) break;
+    }
+    return (ht_binary_taps){i, end};
+}
+
+size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views) {
+    size_t count = 0;
+    if (!conv) {
+        if (views) *views = (ht_binary_view){.down = {0, 1}, .across = {0, 1}};
+        return 1;
+    }
+    const axis down = down_of(conv), across = across_of(conv);
+    ht_binary_view v;
+    for (size_t row = 0; row < down.out_size; row = v.rows.end) {
+        v.rows = next_places(&down, row, &v.down);
+        for (size_t column = 0; column < across.out_size; column = v.columns.end) {
+            v.columns = next_places(&across, column, &v.across);
+            if (views) views[count] = v;
+            count++;
+        }
+    }
+    return count;
+}
+
+bool ht_binary_view_is_whole(const ht_binary_layout *l, const ht_binary_view *v) {
+    return v->down.begin == 0 && v->down.end == l->of.kernel_height && v->across.begin == 0 &&
+           v->across.end == l->of.kernel_width;
+}
+
+static bool sees(const ht_binary_view *v, size_t down, size_t across) {
+    return v->down.begin <= down && down < v->down.end && v->across.begin <= across && across < v->across.end;
+}
+
+static ht_binary_run run_of_tap(const ht_binary_layout *l, ptrdiff_t x, size_t tap) {
+    return (ht_binary_run){x, tap * l->tap_words * HT_BINARY_BLOCK, l->tap_words};
+}
+
+static ptrdiff_t x_of_tap(const ht_binary_task *task, size_t down, size_t across) {
+    if (!task->conv) return 0;
+    const ht_conv_shape *s = &task->conv->shape;
+    return (ptrdiff_t)((down * s->dilation_y * s->width + across * s->dilation_x) * task->x_stride);
+}
+
+size_t ht_binary_runs(const ht_binary_task *task, const ht_binary_view *v, ht_binary_run *runs) {
+    const ht_binary_layout *l = task->layout;
+    size_t count = 0;
+    if (l->tap_words == 0) return 0;
+    for (size_t down = v->down.begin; down < v->down.end; down++)
+        for (size_t across = v->across.begin; across < v->across.end; across++) {
+            const ht_binary_run next = run_of_tap(l, x_of_tap(task, down, across), down * l->of.kernel_width + across);
+            ht_binary_run *last = count ? &runs[count - 1] : NULL;
+            const bool joins = last && last->x + (ptrdiff_t)(last->words * sizeof(uint32_t)) == next.x &&
+                               last->w + last->words * HT_BINARY_BLOCK == next.w;
+            if (joins)
+                last->words += next.words;
+            else
+                runs[count++] = next;
+        }
+    return count;
+}
+
+size_t ht_binary_outside_runs(const ht_binary_task *task, const ht_binary_view *v, ht_binary_run *runs) {
+    const ht_binary_layout *l = task->layout;
+    size_t count = 0;
+    if (l->tap_words == 0) return 0;
+    for (size_t tap = 0; tap < l->taps; tap++)
+        if (!sees(v, tap / l->of.kernel_width, tap % l->of.kernel_width)) runs[count++] = run_of_tap(l, 0, tap);
+    return count;
+}
+
+// The first words of a matrix' rows.
+static size_t rows_of_matrix(const ht_binary_task *task, size_t t_begin, size_t t_end, size_t *t, const char **x) {
+    const char *row = (const char *)task->x + t_begin * task->x_stride + task->x_first / 8;
+    for (size_t i = 0; i < t_end - t_begin; i++, row += task->x_stride) {
+        t[i] = t_begin + i;
+        x[i] = row;
+    }
+    return t_end - t_begin;
+}
+
+size_t ht_binary_view_pixels(const ht_binary_task *task, const ht_binary_view *v, size_t t_begin, size_t t_end,
+                             size_t *t, const char **x) {
+    if (!task->conv) return rows_of_matrix(task, t_begin, t_end, t, x);
+    const ht_conv *conv = task->conv;
+    const ht_conv_shape *s = &conv->shape;
+    const size_t out_pixels = conv->out_height * conv->out_width, step = s->stride_x * task->x_stride;
+    size_t count = 0;
+    for (size_t image = t_begin / out_pixels; image * out_pixels < t_end; image++)
+        for (size_t row = v->rows.begin; row < v->rows.end; row++) {
+            const size_t line = image * out_pixels + row * conv->out_width;
+            const size_t begin = ht_max(line + v->columns.begin, t_begin), end = ht_min(line + v->columns.end, t_end);
+            // Modulo 2^n: tap 0 of a pixel may be in front of X.
+            size_t pixel = (image * s->height + row * s->stride_y - s->pad_top) * s->width - s->pad_left +
+                           (begin - line) * s->stride_x;
+            uintptr_t at = (uintptr_t)task->x + task->x_first / 8 + pixel * task->x_stride;
+            for (size_t i = begin; i < end; i++, at += step) {
+                t[count] = i;
+                x[count++] = (const char *)at;
+            }
+        }
+    return count;
+}
