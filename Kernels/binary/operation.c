@@ -246,12 +246,17 @@ static void choose_pieces(split *s, int threads) {
     s->column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_BINARY_COLUMNS));
 }
 
-// Bits behind the last column, of which kernels write what they like up to a multiple of 16 or nothing.
+// Bits behind the last column, of which kernels write what they like up to a multiple of 16 or nothing. By bytes: other
+// threads may be at work on the same word.
 static void clear_tails(const operation *op, const ht_binary_task *share) {
-    const uint64_t present = ((uint64_t)1 << op->outputs % 64) - 1;
-    if (share->y_dtype != HT_DTYPE_B1 || share->o_end != op->outputs || op->outputs % 64 == 0) return;
-    char *last = (char *)share->y + op->outputs / 64 * sizeof present;
-    for (size_t t = share->t_begin; t < share->t_end; t++) *(uint64_t *)(void *)(last + t * share->y_stride) &= present;
+    const size_t begin = op->outputs / 8, bytes = ht_bit_words(op->outputs) * sizeof(uint64_t) - begin;
+    if (share->y_dtype != HT_DTYPE_B1 || share->o_end != op->outputs || bytes == 0) return;
+    for (size_t t = share->t_begin; t < share->t_end; t++) {
+        uint8_t *last = (uint8_t *)share->y + t * share->y_stride + begin;
+        const uint8_t present = (uint8_t)(*last & ((1u << op->outputs % 8) - 1));
+        memset(last, 0, bytes);
+        *last = present;
+    }
 }
 
 static void run_piece(void *context, size_t piece) {

@@ -45,10 +45,11 @@ static int32_t sum_of_bits(const ht_binary_task *task, size_t t, size_t o) {
     return sum;
 }
 
+// By bytes: other threads may be at work on the same word.
 static void put_bit(const ht_binary_task *task, size_t t, size_t column, bool set) {
-    uint64_t *word = (uint64_t *)((char *)task->y + t * task->y_stride) + column / 64;
-    const uint64_t bit = (uint64_t)1 << column % 64;
-    *word = set ? *word | bit : *word & ~bit;
+    uint8_t *byte = (uint8_t *)task->y + t * task->y_stride + column / 8;
+    const unsigned bit = 1u << column % 8;
+    *byte = (uint8_t)(set ? *byte | bit : *byte & ~bit);
 }
 
 static void put_sum(const ht_binary_task *task, size_t t, size_t o, int32_t sum) {

@@ -127,10 +127,11 @@ static void find_cuts(const job *j, size_t o, size_t columns, ht_binary_finish *
 
 // MARK: stores
 
+// By bytes: other threads may be at work on the same word.
 static void store_bit(const ht_binary_task *task, size_t t, size_t column, bool set) {
-    uint64_t *word = (uint64_t *)((char *)task->y + t * task->y_stride) + column / 64;
-    const uint64_t bit = (uint64_t)1 << column % 64;
-    *word = set ? *word | bit : *word & ~bit;
+    uint8_t *byte = (uint8_t *)task->y + t * task->y_stride + column / 8;
+    const unsigned bit = 1u << column % 8;
+    *byte = (uint8_t)(set ? *byte | bit : *byte & ~bit);
 }
 
 void ht_binary_store_plain(const ht_binary_output *out) {

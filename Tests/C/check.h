@@ -42,4 +42,7 @@ void test_weight_gradients(void);
 /// Backward products.
 void test_backward(void);
 
+/// Products and convolutions of signs.
+void test_binary(void);
+
 #endif

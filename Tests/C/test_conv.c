@@ -230,7 +230,7 @@ static matrix expected_results(const setup *s, const ht_epilogue *epilogue) {
             const sum *exact = sums + pixel * s->to_channels + channel;
             float real = is_byte ? 0 : chain(&s->filters, from, pixel, channel);
             near &= is_byte || s->has_special_weights || is_near(real, exact);
-            set_result(s->call.types, epilogue, real, is_byte ? (int32_t)exact->value : 0, channel,
+            set_result(s->call.types, epilogue, real, is_byte ? (int32_t)exact->value : 0, pixel, channel,
                        epilogue->residual ? element(&s->residual, pixel, channel) : NULL, element(&y, pixel, channel));
         }
     CHECK(near);

@@ -94,7 +94,7 @@ static bool is_expected(const product *p, size_t row, size_t column) {
     const char *at = p->epilogue.residual ? (const char *)p->residual + i * ht_dtype_size(residual) : NULL;
     uint32_t expected;
     set_result(p->types, &p->epilogue, is_byte ? 0 : chain(p, row, column), is_byte ? integer_sum(p, row, column) : 0,
-               column, at, &expected);
+               row, column, at, &expected);
     return same_value(&expected, (const char *)p->y + i * size, p->types.y);
 }
 

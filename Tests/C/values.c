@@ -76,12 +76,13 @@ static float activated(const ht_epilogue *e, float v) {
     return v;
 }
 
-static float real_result(types types, const ht_epilogue *e, float real, int32_t integer, size_t column,
+static float real_result(types types, const ht_epilogue *e, float real, int32_t integer, size_t row, size_t column,
                          const void *residual) {
     float bias = e->bias ? e->bias[column] : 0, v = real + bias;
-    if (types.w == HT_DTYPE_I8) {
+    if (types.w == HT_DTYPE_I8 || types.w == HT_DTYPE_B1) {
         const float *scale = e->quantization ? e->quantization->scale : NULL;
-        v = fmaf((float)integer, scale ? scale[column] : 1, bias);
+        volatile float scaled = (float)integer * (e->row_scale ? e->row_scale[row] : 1);
+        v = fmaf(scaled, scale ? scale[column] : 1, bias);
     }
     if (residual) v += value_at(residual, residual_type(types.y), 0);
     return activated(e, v);
@@ -99,7 +100,8 @@ static int64_t dyadic(const ht_quantization *q, int64_t sum, size_t column) {
 // Ties to the even neighbour, far outside of a byte some value that is outside, a NaN far below.
 static int64_t nearest(float v) { return isnan(v) || v < -1e6f ? -1000000 : v > 1e6f ? 1000000 : (int64_t)rintf(v); }
 
-static int64_t byte_result(types types, const ht_epilogue *e, int32_t integer, size_t column, const void *residual) {
+static int64_t byte_result(types types, const ht_epilogue *e, int32_t integer, size_t row, size_t column,
+                           const void *residual) {
     static const ht_quantization none;
     const ht_quantization *q = e->quantization ? e->quantization : &none;
     int64_t v, least = types.y == HT_DTYPE_U8 ? 0 : -128;
@@ -107,19 +109,20 @@ static int64_t byte_result(types types, const ht_epilogue *e, int32_t integer, s
         v = dyadic(q, integer, column);
         if (e->activation == HT_ACTIVATION_RELU && v < 0) v = 0;
     } else {
-        v = nearest(real_result(types, e, 0, integer, column, residual) / (q->y_scale != 0 ? q->y_scale : 1));
+        v = nearest(real_result(types, e, 0, integer, row, column, residual) / (q->y_scale != 0 ? q->y_scale : 1));
     }
     v += q->y_zero;
     return v < least ? least : v > least + 255 ? least + 255 : v;
 }
 
-void set_result(types types, const ht_epilogue *e, float real, int32_t integer, size_t column, const void *residual,
-                void *y) {
+void set_result(types types, const ht_epilogue *e, float real, int32_t integer, size_t row, size_t column,
+                const void *residual, void *y) {
     switch (types.y) {
     case HT_DTYPE_I32: *(int32_t *)y = integer; break;
-    case HT_DTYPE_F32: *(float *)y = real_result(types, e, real, integer, column, residual); break;
-    case HT_DTYPE_BF16: *(uint16_t *)y = to_bf16(real_result(types, e, real, integer, column, residual)); break;
-    default: *(uint8_t *)y = (uint8_t)byte_result(types, e, integer, column, residual); break;
+    case HT_DTYPE_I16: *(int16_t *)y = (int16_t)integer; break;
+    case HT_DTYPE_F32: *(float *)y = real_result(types, e, real, integer, row, column, residual); break;
+    case HT_DTYPE_BF16: *(uint16_t *)y = to_bf16(real_result(types, e, real, integer, row, column, residual)); break;
+    default: *(uint8_t *)y = (uint8_t)byte_result(types, e, integer, row, column, residual); break;
     }
 }
 

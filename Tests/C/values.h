@@ -21,9 +21,9 @@ void set_special(void *data, ht_dtype type, size_t i);
 /// Of a residual of Y.
 ht_dtype residual_type(ht_dtype y);
 
-/// Writes the y of a sum in a column: `real` of a product of floats, `integer` of one of bytes. `residual` is this y's
-/// value, or null. GELU, whose bits the library defines, is not offered.
-void set_result(types types, const ht_epilogue *epilogue, float real, int32_t integer, size_t column,
+/// Writes the y of a sum in a row and column: `real` of a product of floats, `integer` of one of bytes. `residual` is
+/// this y's value, or null. GELU, whose bits the library defines, is not offered.
+void set_result(types types, const ht_epilogue *epilogue, float real, int32_t integer, size_t row, size_t column,
                 const void *residual, void *y);
 
 /// Epilogues of every kind that products to y offer, but GELU; the first leaves sums as they are.

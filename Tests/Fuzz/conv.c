@@ -202,7 +202,7 @@ static void check_values(const problem *p, const matrix *y) {
             uint32_t expected;
             if (!is_inside(r, row, column)) continue;
             set_result(r->types, &r->epilogue, is_byte ? 0 : chain(&p->filters, from, row, column),
-                       (int32_t)sums[row * r->columns + column].value, column,
+                       (int32_t)sums[row * r->columns + column].value, row, column,
                        r->epilogue.residual ? element(&r->residual, row, column) : NULL, &expected);
             REQUIRE(same_value(&expected, element(y, row, column), y->dtype));
         }
