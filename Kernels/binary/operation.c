@@ -5,6 +5,7 @@
 
 #include "core/operands.h"
 #include "core/threads.h"
+#include "depthwise.h"
 #include "designs.h"
 #include "halftone/binary_conv.h"
 #include "tiles.h"
@@ -233,6 +234,7 @@ typedef struct split {
     const operation *op;
     ht_binary_task whole;
     ht_binary_kernel *kernel;
+    bool depthwise;  // all groups at once
     size_t row_pieces, column_pieces;
     size_t scratch_each;
 } split;
@@ -266,7 +268,8 @@ static void run_piece(void *context, size_t piece) {
     ht_cut(&share.o_begin, &share.o_end, piece % s->column_pieces, s->column_pieces, HT_BINARY_COLUMNS);
     if (share.t_begin == share.t_end || share.o_begin == share.o_end) return;
     share.scratch = (char *)share.scratch + piece * s->scratch_each;
-    for (size_t group = 0; group < groups_of(s->op); group++) {
+    if (s->depthwise) ht_binary_depthwise_run(&share);
+    for (size_t group = 0; group < groups_of(s->op) && !s->depthwise; group++) {
         const ht_binary_task task = task_of_group(s->op, &share, group);
         s->kernel(&task);
     }
@@ -279,6 +282,8 @@ static ht_status plan_scratch(const operation *op, const ht_binary_layout *l, si
     *copy = 0;
     ht_status status = op->product->scratch(l, op->conv, rows, each);
     if (status) return status;
+    if (ht_binary_depthwise_applies(l, op->conv, op->product->x, HT_DTYPE_B1))
+        *each = ht_max(*each, ht_binary_depthwise_scratch(l, op->conv));
     *each = ht_round_up(*each, HT_ALIGNMENT);
     if (needs_regrouping(op, l) && !ht_mul(op->x_samples, regrouped_stride(op, l), copy)) return HT_ERROR_OVERFLOW;
     *copy = ht_round_up(*copy, HT_ALIGNMENT);
@@ -298,6 +303,8 @@ static ht_status scratch_size(const operation *op, size_t *size) {
 
 static ht_status run(const operation *op, const ht_binary_task *task, const ht_entry *entry, int threads) {
     split s = {.op = op, .whole = *task, .kernel = (ht_binary_kernel *)entry->kernel};
+    s.depthwise =
+        entry->isa != HT_ISA_REF && ht_binary_depthwise_applies(task->layout, op->conv, task->x_dtype, task->y_dtype);
     choose_pieces(&s, threads);
     size_t copy, bytes;
     ht_status status = plan_scratch(op, task->layout, task->t_end - task->t_begin, s.row_pieces * s.column_pieces,
@@ -309,7 +316,7 @@ static ht_status run(const operation *op, const ht_binary_task *task, const ht_e
     void *own = memory || bytes == 0 ? NULL : ht_allocate(bytes);
     if (!memory && bytes && !own) return HT_ERROR_MEMORY;
     if (own) memory = own;
-    if (needs_regrouping(op, task->layout)) regroup(op, &s.whole, memory, threads);
+    if (needs_regrouping(op, task->layout) && !s.depthwise) regroup(op, &s.whole, memory, threads);
     s.whole.scratch = memory ? memory + copy : NULL;
     ht_parallel(run_piece, &s, s.row_pieces * s.column_pieces, threads);
     ht_free(own);
