@@ -156,3 +156,13 @@ ht_status ht_binary_conv_unpack(const ht_conv_shape *shape, const void *packed, 
     ht_status status = filters_make(shape, options, &w);
     return status ? status : unpack(&w, packed, packed_size, to, stride);
 }
+
+ht_status ht_binary_packed_info(const void *packed, size_t packed_size, ht_binary_info *info) {
+    ht_binary_layout l;
+    if (!info) return HT_ERROR_NULL;
+    ht_status status = ht_binary_layout_open(packed, packed_size, &l);
+    if (status) return status;
+    const ht_binary_weights *of = &l.of;
+    *info = (ht_binary_info){of->outputs, of->tap_columns, of->kernel_height, of->kernel_width, l.bytes, of->design};
+    return HT_OK;
+}

@@ -76,6 +76,19 @@ HT_API ht_status ht_binary_pack(size_t outputs, size_t inputs, const uint64_t *w
 HT_API ht_status ht_binary_unpack(size_t outputs, size_t inputs, const void *packed, size_t packed_size, uint64_t *w,
                                   size_t w_stride, const ht_options *options);
 
+/// What a blob says of itself. Of filters these are a group's.
+typedef struct ht_binary_info {
+    size_t outputs;
+    size_t inputs;  // at each tap
+    size_t kernel_height, kernel_width;  // 1 and 1 of a matrix
+    size_t bytes;  // the whole blob, header included
+    ht_binary_design design;  // that the weights were packed for, never AUTO
+} ht_binary_info;
+
+/// Reads and checks a blob's header against itself, this build and `packed_size`. A call that takes the blob does the
+/// same, so this is for callers that hold bytes of unknown origin. Errors: NULL, ALIGNMENT, BLOB_*.
+HT_API ht_status ht_binary_packed_info(const void *packed, size_t packed_size, ht_binary_info *info);
+
 /// Turns y = sign(gamma (s - mean) / sqrt(variance + epsilon) + beta), s = scale sum + bias, into thresholds on the
 /// integer sum of `inputs` signs: exactly, as that formula comes out in doubles, for all outputs. scale, bias, gamma
 /// and beta may be null: 1, 0, 1, 0; so may mean and variance together: 0, 1 - epsilon. Scales may be negative or 0.
