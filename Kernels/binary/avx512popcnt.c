@@ -39,12 +39,34 @@ typedef uint16_t __attribute__((may_alias)) ht_half;
                     : "v"(w0), "m"(*x_));                                                              \
     } while (0)
 
+// The first step, to which nothing need be added.
+#define SET_ROW(blocks)                                                                                          \
+    do {                                                                                                         \
+        const ht_word *x_ = (const ht_word *)(const void *)(tile->x[r] + at);                                    \
+        if ((blocks) == 2)                                                                                       \
+            __asm__(                                                                                             \
+                "vpbroadcastd %4, %1\n\tvpxord %2, %1, %0\n\tvpxord %3, %1, %1\n\tvpopcntd %0, %0\n\t"           \
+                "vpopcntd %1, %1"                                                                                \
+                : "=&v"(sums[r][0]), "=&v"(sums[r][1])                                                           \
+                : "v"(w0), "v"(w1), "m"(*x_));                                                                   \
+        else                                                                                                     \
+            __asm__("vpbroadcastd %2, %0\n\tvpxord %1, %0, %0\n\tvpopcntd %0, %0" : "=&v"(sums[r][0]) : "v"(w0), \
+                    "m"(*x_));                                                                                   \
+    } while (0)
+
 // The words of a step are those at `at` bytes behind each row's first.
 HT_INLINE void add_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t *w, __m512i (*sums)[2],
                         const size_t rows, const size_t blocks) {
     const __m512i w0 = _mm512_load_si512(w), w1 = blocks == 2 ? _mm512_load_si512(w + tile->block_words) : w0;
     HT_UNROLL
     for (size_t r = 0; r < rows; r++) ADD_ROW(blocks);
+}
+
+HT_INLINE void set_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t *w, __m512i (*sums)[2],
+                        const size_t rows, const size_t blocks) {
+    const __m512i w0 = _mm512_load_si512(w), w1 = blocks == 2 ? _mm512_load_si512(w + tile->block_words) : w0;
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++) SET_ROW(blocks);
 }
 
 HT_INLINE void finish_bits(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows, const size_t blocks) {
@@ -83,19 +105,46 @@ HT_INLINE void finish_sums(const ht_binary_tile *tile, __m512i (*sums)[2], const
 }
 
 HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const size_t blocks) {
-    __m512i sums[HT_BINARY_ROWS][2];
-    HT_UNROLL
-    for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_si512();
-    for (size_t run = 0; run < tile->run_count; run++) {
-        const ht_binary_run *now = &tile->runs[run];
-        const uint32_t *w = tile->w + now->w;
-        ptrdiff_t at = now->x;
-        size_t words = now->words;
-        for (; words >= 2; words -= 2, at += 8, w += 2 * HT_BINARY_BLOCK) {
-            add_step(tile, at, w, sums, rows, blocks);
-            add_step(tile, at + 4, w + HT_BINARY_BLOCK, sums, rows, blocks);
+    // Sums of few rows are twice as many, in turn, lest an addition wait for the one before it.
+    const bool twice = rows <= HT_BINARY_ROWS / 2;
+    __m512i sums[HT_BINARY_ROWS][2], others[HT_BINARY_ROWS][2];
+    const ht_binary_run *run = tile->runs, *const end = run + tile->run_count;
+    if (twice || run == end) {
+        HT_UNROLL
+        for (size_t r = 0; r < rows; r++) others[r][0] = others[r][1] = _mm512_setzero_si512();
+    }
+    if (run == end) {
+        HT_UNROLL
+        for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+    } else {
+        ptrdiff_t at = run->x;
+        const uint32_t *w = tile->w + run->w;
+        size_t words = run->words - 1;
+        set_step(tile, at, w, sums, rows, blocks);
+        at += 4;
+        w += HT_BINARY_BLOCK;
+        for (;;) {
+            if (words & 1) {
+                add_step(tile, at, w, twice ? others : sums, rows, blocks);
+                at += 4;
+                w += HT_BINARY_BLOCK;
+            }
+            for (words /= 2; words; words--, at += 8, w += 2 * HT_BINARY_BLOCK) {
+                add_step(tile, at, w, sums, rows, blocks);
+                add_step(tile, at + 4, w + HT_BINARY_BLOCK, twice ? others : sums, rows, blocks);
+            }
+            if (++run == end) break;
+            at = run->x;
+            w = tile->w + run->w;
+            words = run->words;
         }
-        if (words) add_step(tile, at, w, sums, rows, blocks);
+    }
+    if (twice) {
+        HT_UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sums[r][0] = _mm512_add_epi32(sums[r][0], others[r][0]);
+            if (blocks == 2) sums[r][1] = _mm512_add_epi32(sums[r][1], others[r][1]);
+        }
     }
     if (tile->finish->bits)
         finish_bits(tile, sums, rows, blocks);

@@ -10,26 +10,48 @@
 typedef struct part {
     const ht_binary_view *view;
     size_t first, count;
+    const ht_binary_run *runs;  // of the view,
+    size_t run_count;           // if they are kept
 } part;
 
 typedef struct job {
     const ht_binary_task *task;
     const ht_binary_vectors *vectors;
     bool stores_itself;  // the kernel writes Y
-    size_t parts;
+    bool counts_outside;  // pixels outside the image add to sums
+    bool keeps_runs;
+    size_t view_count, parts;
     // Scratch:
     ht_binary_view *views;
     part *part;
     ht_binary_run *runs;
-    uint32_t *zeros;     // a tap's words of signs that are all +1
-    size_t *t;
+    uint32_t *zeros;  // a tap's words of signs that are all +1
+    int32_t *counts;  // if it pads: [tap][HT_BINARY_COLUMNS], the weights of two blocks that are -1
+    size_t *t;        // of each pixel, if sums are stored,
+    char **y;         // or where its row of Y begins
     const char **x;
-    char **y;
 } job;
+
+// Two blocks of outputs, and what becomes of their sums at the pixels of a view.
+typedef struct pair {
+    ht_binary_tile tile;
+    ht_binary_finish finish;
+    size_t o;
+    int32_t level[HT_BINARY_COLUMNS];  // of the thresholds
+    uint32_t flip;
+    // Half of each level less 1, rounded up for sums of an even number of signs, and down for those of an odd one.
+    int32_t half[2][HT_BINARY_COLUMNS];
+} pair;
 
 // MARK: scratch
 
-static size_t pixels_at_once(size_t t) { return ht_min(t, HT_BINARY_PIXELS_AT_ONCE); }
+// As many pixels as lists are to hold, whose words stay in L2 while one pair of blocks after the other meets them; whole
+// tiles.
+static size_t pixels_at_once(const ht_binary_layout *l, size_t t) {
+    const size_t pixel_bytes = ht_max(1, l->tap_words * sizeof(uint32_t));
+    const size_t tiles = ht_min(HT_BINARY_TILES_AT_ONCE, HT_BINARY_X_BYTES / pixel_bytes / HT_BINARY_ROWS);
+    return ht_min(t, ht_max(tiles, 8) * HT_BINARY_ROWS);
+}
 
 static size_t take(char **memory, size_t bytes) {
     const size_t rounded = ht_round_up(bytes, HT_ALIGNMENT);
@@ -37,22 +59,30 @@ static size_t take(char **memory, size_t bytes) {
     return rounded;
 }
 
+static bool counts_outside(const ht_conv *conv) { return conv && conv->shape.padding != HT_PADDING_ZERO; }
+
+// Whether the runs of all views are listed at once, rather than those of a part when it comes.
+static bool keeps_runs(const ht_binary_layout *l, size_t views) { return l->taps * views <= HT_BINARY_RUNS; }
+
 // Where each part of the scratch lies; returns its size. Null memory only counts.
 static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t t, char *memory) {
-    const size_t views = ht_binary_views(conv, NULL), pixels = pixels_at_once(t);
+    const size_t views = ht_binary_views(conv, NULL), pixels = pixels_at_once(l, t);
     size_t bytes = 0;
 #define TAKE(member, count)                                  \
     do {                                                     \
         j->member = (void *)memory;                          \
         bytes += take(&memory, (count) * sizeof *j->member); \
     } while (0)
+    j->view_count = views;
+    j->keeps_runs = keeps_runs(l, views);
     TAKE(views, views);
     TAKE(part, views);
-    TAKE(runs, l->taps);
+    TAKE(runs, keeps_runs(l, views) ? l->taps * views : l->taps);
     TAKE(zeros, l->tap_words);
-    TAKE(t, pixels);
+    TAKE(counts, counts_outside(conv) ? l->taps * HT_BINARY_COLUMNS : 0);
     TAKE(x, pixels);
-    TAKE(y, pixels);
+    TAKE(t, pixels);
+    j->y = (char **)(void *)j->t;
 #undef TAKE
     return bytes;
 }
@@ -65,19 +95,18 @@ ht_status ht_binary_tiles_scratch(const ht_binary_layout *l, const ht_conv *conv
 
 // MARK: finishes
 
-static int32_t clamp(int64_t v) { return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v; }
-
-// Counts the set bits of the weights of two blocks in the runs, each of which is met by zeros.
-static void count_weights(const job *j, const ht_binary_tile *whole, const ht_binary_run *runs, size_t run_count,
-                          int32_t counts[HT_BINARY_COLUMNS]) {
+// Counts the weights of the pair that are -1 at a tap: there they meet zeros.
+static void count_tap(const job *j, const pair *p, size_t tap, int32_t counts[HT_BINARY_COLUMNS]) {
+    const ht_binary_layout *l = j->task->layout;
     const ht_binary_finish plain = {.adds = true};
+    const ht_binary_run run = {0, tap * l->tap_words * HT_BINARY_BLOCK, l->tap_words};
     const char *x = (const char *)j->zeros;
     char *y = (char *)counts;
-    ht_binary_tile tile = *whole;
+    ht_binary_tile tile = p->tile;
     tile.rows = 1;
     tile.x = &x;
-    tile.runs = runs;
-    tile.run_count = run_count;
+    tile.runs = &run;
+    tile.run_count = l->tap_words != 0;
     tile.y = &y;
     tile.y_offset = 0;
     tile.columns = tile.blocks * HT_BINARY_BLOCK;
@@ -85,43 +114,60 @@ static void count_weights(const job *j, const ht_binary_tile *whole, const ht_bi
     j->vectors->tile(&tile);
 }
 
-// The sum of a pixel that differs from no weight, in all that adds to it: in X of signs that is the number of inputs
-// seen and what the padding adds, in X of zeros and ones minus the number of weights that are -1.
-static void find_starts(const job *j, const ht_binary_tile *tile, const ht_binary_view *v, ht_binary_finish *f) {
+static size_t seen(const ht_binary_view *v) {
+    return (v->down.end - v->down.begin) * (v->across.end - v->across.begin);
+}
+
+// What pixels outside the image add.
+static void add_outside(const job *j, const ht_binary_view *v, ht_binary_finish *f) {
     const ht_binary_layout *l = j->task->layout;
-    const ht_padding padding = j->task->conv ? j->task->conv->shape.padding : HT_PADDING_ZERO;
-    const size_t seen = (v->down.end - v->down.begin) * (v->across.end - v->across.begin);
-    int32_t counts[HT_BINARY_COLUMNS];
-    f->adds = j->task->x_dtype == HT_DTYPE_U1;
-    for (size_t o = 0; o < HT_BINARY_COLUMNS; o++) f->start[o] = f->adds ? 0 : (int32_t)(seen * l->of.tap_columns);
-    if (f->adds) {
-        const ht_binary_run all = {0, 0, l->tap_words};
-        count_weights(j, tile, &all, l->tap_words != 0, counts);
-        for (size_t o = 0; o < tile->blocks * HT_BINARY_BLOCK; o++) f->start[o] = -counts[o];
-    } else if (padding != HT_PADDING_ZERO && !ht_binary_view_is_whole(l, v)) {
-        const int32_t outside = (int32_t)((l->taps - seen) * l->of.tap_columns);
-        count_weights(j, tile, j->runs, ht_binary_outside_runs(j->task, v, j->runs), counts);
-        for (size_t o = 0; o < tile->blocks * HT_BINARY_BLOCK; o++) {
-            const int32_t sum = outside - 2 * counts[o];
-            f->start[o] += padding == HT_PADDING_PLUS_ONE ? sum : -sum;
-        }
+    const int32_t sign = j->task->conv->shape.padding == HT_PADDING_PLUS_ONE ? 1 : -1;
+    for (size_t tap = 0; tap < l->taps; tap++) {
+        const int32_t *counts = j->counts + tap * HT_BINARY_COLUMNS;
+        if (ht_binary_view_sees(l, v, tap)) continue;
+        for (size_t i = 0; i < HT_BINARY_COLUMNS; i++)
+            f->start[i] += sign * ((int32_t)l->of.tap_columns - 2 * counts[i]);
     }
 }
 
-// Where sums s = start - 2 d fall below the level: d >= floor((start - level) / 2) + 1. Sums start + d rise, so there
-// it is the other way round.
-static void find_cuts(const job *j, size_t o, size_t columns, ht_binary_finish *f) {
-    const ht_binary_threshold *threshold = j->task->epilogue.threshold;
-    f->bits = true;
-    f->flip = 0;
+// The sum of a pixel that differs from no weight, in all that adds to it: in X of signs that is the number of inputs
+// seen and what the padding adds, in X of zeros and ones minus the number of weights that are -1.
+static void find_starts(const job *j, const ht_binary_view *v, pair *p) {
+    const ht_binary_layout *l = j->task->layout;
+    ht_binary_finish *f = &p->finish;
+    if (f->adds) {
+        count_tap(j, p, 0, f->start);
+        for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->start[i] = -f->start[i];
+        return;
+    }
+    for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->start[i] = (int32_t)(seen(v) * l->of.tap_columns);
+    if (j->counts_outside && seen(v) < l->taps) add_outside(j, v, f);
+}
+
+static int32_t clamp(int64_t v) { return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v; }
+
+// Sums s = start - 2 d fall below the level where d >= floor((start - level) / 2) + 1, here with halves that do not
+// overflow; the starts of a view are all even or all odd. Sums start + d rise, so there it is the other way round.
+static void find_cuts(pair *p) {
+    ht_binary_finish *f = &p->finish;
+    const int32_t *half = p->half[f->start[0] & 1];
+    for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->cut[i] = (f->start[i] >> 1) - half[i];
+    if (f->adds)
+        for (size_t i = 0; i < p->tile.columns; i++) f->cut[i] = clamp((int64_t)p->level[i] - f->start[i]);
+    for (size_t i = p->tile.columns; i < HT_BINARY_COLUMNS; i++) f->cut[i] = INT32_MAX;
+}
+
+static void read_thresholds(const ht_binary_task *task, pair *p) {
+    const ht_binary_threshold *threshold = task->epilogue.threshold;
+    const size_t column = task->y_first + p->o, columns = p->tile.columns;
+    if (threshold && threshold->level) memcpy(p->level, threshold->level + column, columns * sizeof *p->level);
+    if (threshold && threshold->flip) memcpy(&p->finish.flip, threshold->flip + column / 8, ht_ceil_div(columns, 8));
+    if (p->finish.adds) p->finish.flip = ~p->finish.flip;
+    p->finish.flip &= (uint32_t)(((uint64_t)1 << columns) - 1);
     for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) {
-        const size_t column = j->task->y_first + o + i;
-        f->cut[i] = INT32_MAX;
-        if (i >= columns) continue;
-        const int64_t level = threshold && threshold->level ? threshold->level[column] : 0, start = f->start[i];
-        const bool flips = threshold && threshold->flip && threshold->flip[column / 8] >> column % 8 & 1;
-        f->cut[i] = f->adds ? clamp(level - start) : clamp(((start - level) >> 1) + 1);
-        f->flip |= (uint32_t)(flips != f->adds) << i;
+        const int32_t level = p->level[i] < -INT32_MAX ? -INT32_MAX : p->level[i];  // there is no sum below either
+        p->half[0][i] = (level >> 1) + (level & 1) - 1;
+        p->half[1][i] = (level >> 1) - 1;
     }
 }
 
@@ -158,63 +204,74 @@ static bool kernel_stores(const ht_binary_task *task) {
 
 // MARK: runs
 
-// All pixels of a part against up to two blocks.
-static void run_part(const job *j, const part *p, ht_binary_tile tile, size_t o) {
+// All pixels of a part against a pair.
+static void run_part(const job *j, const part *part, pair *p) {
     const ht_binary_task *task = j->task;
-    ht_binary_finish finish = {0};
-    find_starts(j, &tile, p->view, &finish);
-    if (task->y_dtype == HT_DTYPE_B1 && j->stores_itself) find_cuts(j, o, tile.columns, &finish);
+    find_starts(j, part->view, p);
+    if (p->finish.bits) find_cuts(p);
     int32_t sums[HT_BINARY_ROWS][HT_BINARY_COLUMNS];
     char *rows[HT_BINARY_ROWS];
-    for (size_t r = 0; r < HT_BINARY_ROWS; r++) rows[r] = (char *)sums[r];
-    tile.finish = &finish;
-    tile.runs = j->runs;
-    tile.run_count = ht_binary_runs(task, p->view, j->runs);
-    const size_t column = task->y_first + o;
-    tile.y_offset = !j->stores_itself ? 0 : task->y_dtype == HT_DTYPE_B1 ? column / 8 : column * sizeof(int32_t);
-    for (size_t first = p->first, end = p->first + p->count; first < end; first += HT_BINARY_ROWS) {
+    for (size_t r = 0; !j->stores_itself && r < HT_BINARY_ROWS; r++) rows[r] = (char *)sums[r];
+    ht_binary_tile tile = p->tile;
+    tile.runs = part->runs;
+    tile.run_count = j->keeps_runs ? part->run_count : ht_binary_runs(task, part->view, j->runs);
+    for (size_t first = part->first, end = first + part->count; first < end; first += HT_BINARY_ROWS) {
         tile.rows = ht_min(HT_BINARY_ROWS, end - first);
         tile.x = j->x + first;
         tile.y = j->stores_itself ? j->y + first : rows;
         j->vectors->tile(&tile);
         if (j->stores_itself) continue;
-        const ht_binary_output out = {task, sums[0], j->t + first, tile.rows, o, tile.columns};
+        const ht_binary_output out = {task, sums[0], j->t + first, tile.rows, p->o, tile.columns};
         j->vectors->store(&out);
     }
 }
 
 static void list_pixels(job *j, size_t t_begin, size_t t_end) {
-    const size_t views = ht_binary_views(j->task->conv, NULL);
     size_t count = 0;
+    ht_binary_run *runs = j->runs;
     j->parts = 0;
-    for (size_t v = 0; v < views; v++) {
-        const size_t found = ht_binary_view_pixels(j->task, &j->views[v], t_begin, t_end, j->t + count, j->x + count);
-        if (found) j->part[j->parts++] = (part){&j->views[v], count, found};
+    for (size_t v = 0; v < j->view_count; v++) {
+        const ht_binary_view *view = &j->views[v];
+        const size_t found = ht_binary_view_pixels(j->task, view, t_begin, t_end, j->x + count,
+                                                   j->stores_itself ? NULL : j->t + count, j->y + count);
+        if (!found) continue;
+        const size_t run_count = j->keeps_runs ? ht_binary_runs(j->task, view, runs) : 0;
+        j->part[j->parts++] = (part){view, count, found, runs, run_count};
         count += found;
+        runs += run_count;
     }
-    for (size_t i = 0; i < count; i++) j->y[i] = (char *)j->task->y + j->t[i] * j->task->y_stride;
 }
 
-static void run_blocks(const job *j, size_t o) {
-    const ht_binary_layout *l = j->task->layout;
-    const size_t columns = ht_min(HT_BINARY_COLUMNS, j->task->o_end - o);
-    const ht_binary_tile tile = {.w = ht_binary_words(l, j->task->packed, o / HT_BINARY_BLOCK),
-                                 .block_words = l->block_words,
-                                 .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),
-                                 .columns = columns};
-    for (size_t p = 0; p < j->parts; p++) run_part(j, &j->part[p], tile, o);
+static void run_pair(const job *j, size_t o) {
+    const ht_binary_task *task = j->task;
+    const ht_binary_layout *l = task->layout;
+    const bool bits = task->y_dtype == HT_DTYPE_B1;
+    const size_t columns = ht_min(HT_BINARY_COLUMNS, task->o_end - o), column = task->y_first + o;
+    pair p = {.o = o, .finish = {.bits = bits && j->stores_itself, .adds = task->x_dtype == HT_DTYPE_U1}};
+    p.tile = (ht_binary_tile){.w = ht_binary_words(l, task->packed, o / HT_BINARY_BLOCK),
+                              .block_words = l->block_words,
+                              .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),
+                              .columns = columns,
+                              .y_offset = !j->stores_itself ? 0 : bits ? column / 8 : column * sizeof(int32_t),
+                              .finish = &p.finish};
+    if (p.finish.bits) read_thresholds(task, &p);
+    for (size_t tap = 0; j->counts_outside && tap < l->taps; tap++)
+        count_tap(j, &p, tap, j->counts + tap * HT_BINARY_COLUMNS);
+    for (size_t i = 0; i < j->parts; i++) run_part(j, &j->part[i], &p);
 }
 
 void ht_binary_tiles_run(const ht_binary_vectors *vectors, const ht_binary_task *task) {
     job j = {.task = task, .vectors = vectors, .stores_itself = kernel_stores(task)};
-    lay_out(&j, task->layout, task->conv, task->t_end - task->t_begin, task->scratch);
+    const size_t step = pixels_at_once(task->layout, task->t_end - task->t_begin);
+    lay_out(&j, task->layout, task->conv, step, task->scratch);
     ht_binary_views(task->conv, j.views);
+    for (size_t v = 0; counts_outside(task->conv) && v < j.view_count; v++)
+        j.counts_outside |= seen(&j.views[v]) < task->layout->taps;
     memset(j.zeros, 0, task->layout->tap_words * sizeof *j.zeros);
-    const size_t step = pixels_at_once(task->t_end - task->t_begin);
     for (size_t t = task->t_begin; t < task->t_end; t += step) {
         const size_t end = ht_min(task->t_end, t + step);
         list_pixels(&j, t, end);
         // The weights of two blocks stay in L1 while all pixels meet them.
-        for (size_t o = task->o_begin; o < task->o_end; o += HT_BINARY_COLUMNS) run_blocks(&j, o);
+        for (size_t o = task->o_begin; o < task->o_end; o += HT_BINARY_COLUMNS) run_pair(&j, o);
     }
 }

@@ -9,7 +9,9 @@
 enum {
     HT_BINARY_ROWS = 14,                      // pixels of a tile, and
     HT_BINARY_COLUMNS = 2 * HT_BINARY_BLOCK,  // outputs: 28 sums fill the registers of AVX-512 but for four
-    HT_BINARY_PIXELS_AT_ONCE = 4096           // listed, a multiple of the rows of a tile would not matter
+    HT_BINARY_TILES_AT_ONCE = 288,            // listed at most, and
+    HT_BINARY_X_BYTES = 1 << 18,              // of X that a pair of blocks meets
+    HT_BINARY_RUNS = 1 << 12                  // of all views of a convolution, to be kept
 };
 
 /// What becomes of the counts d of a tile's outputs.

@@ -54,12 +54,8 @@ size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views) {
     return count;
 }
 
-bool ht_binary_view_is_whole(const ht_binary_layout *l, const ht_binary_view *v) {
-    return v->down.begin == 0 && v->down.end == l->of.kernel_height && v->across.begin == 0 &&
-           v->across.end == l->of.kernel_width;
-}
-
-static bool sees(const ht_binary_view *v, size_t down, size_t across) {
+bool ht_binary_view_sees(const ht_binary_layout *l, const ht_binary_view *v, size_t tap) {
+    const size_t down = tap / l->of.kernel_width, across = tap % l->of.kernel_width;
     return v->down.begin <= down && down < v->down.end && v->across.begin <= across && across < v->across.end;
 }
 
@@ -91,44 +87,38 @@ size_t ht_binary_runs(const ht_binary_task *task, const ht_binary_view *v, ht_bi
     return count;
 }
 
-size_t ht_binary_outside_runs(const ht_binary_task *task, const ht_binary_view *v, ht_binary_run *runs) {
-    const ht_binary_layout *l = task->layout;
-    size_t count = 0;
-    if (l->tap_words == 0) return 0;
-    for (size_t tap = 0; tap < l->taps; tap++)
-        if (!sees(v, tap / l->of.kernel_width, tap % l->of.kernel_width)) runs[count++] = run_of_tap(l, 0, tap);
+// Lists pixels first ..< end of Y, the first of which has its tap 0 at `at`, the next `step` bytes behind.
+static size_t list(const ht_binary_task *task, size_t first, size_t end, uintptr_t at, size_t step, const char **x,
+                   size_t *t, char **y) {
+    const size_t count = end - first;
+    char *line = (char *)task->y + first * task->y_stride;
+    for (size_t i = 0; i < count; i++) x[i] = (const char *)(at + i * step);
+    if (t)
+        for (size_t i = 0; i < count; i++) t[i] = first + i;
+    else
+        for (size_t i = 0; i < count; i++) y[i] = line + i * task->y_stride;
     return count;
 }
 
-// The first words of a matrix' rows.
-static size_t rows_of_matrix(const ht_binary_task *task, size_t t_begin, size_t t_end, size_t *t, const char **x) {
-    const char *row = (const char *)task->x + t_begin * task->x_stride + task->x_first / 8;
-    for (size_t i = 0; i < t_end - t_begin; i++, row += task->x_stride) {
-        t[i] = t_begin + i;
-        x[i] = row;
-    }
-    return t_end - t_begin;
-}
-
 size_t ht_binary_view_pixels(const ht_binary_task *task, const ht_binary_view *v, size_t t_begin, size_t t_end,
-                             size_t *t, const char **x) {
-    if (!task->conv) return rows_of_matrix(task, t_begin, t_end, t, x);
+                             const char **x, size_t *t, char **y) {
+    const uintptr_t x_begin = (uintptr_t)task->x + task->x_first / 8;
+    if (!task->conv)
+        return list(task, t_begin, t_end, x_begin + t_begin * task->x_stride, task->x_stride, x, t, y);
     const ht_conv *conv = task->conv;
     const ht_conv_shape *s = &conv->shape;
-    const size_t out_pixels = conv->out_height * conv->out_width, step = s->stride_x * task->x_stride;
+    const size_t out_pixels = conv->out_height * conv->out_width;
     size_t count = 0;
     for (size_t image = t_begin / out_pixels; image * out_pixels < t_end; image++)
         for (size_t row = v->rows.begin; row < v->rows.end; row++) {
             const size_t line = image * out_pixels + row * conv->out_width;
             const size_t begin = ht_max(line + v->columns.begin, t_begin), end = ht_min(line + v->columns.end, t_end);
+            if (begin >= end) continue;
             // Modulo 2^n: tap 0 of a pixel may be in front of X.
-            size_t pixel = (image * s->height + row * s->stride_y - s->pad_top) * s->width - s->pad_left +
-                           (begin - line) * s->stride_x;
-            uintptr_t at = (uintptr_t)task->x + task->x_first / 8 + pixel * task->x_stride;
-            for (size_t i = begin; i < end; i++, at += step) {
-                t[count] = i;
-                x[count++] = (const char *)at;
-            }
+            const size_t pixel = (image * s->height + row * s->stride_y - s->pad_top) * s->width - s->pad_left +
+                                 (begin - line) * s->stride_x;
+            count += list(task, begin, end, x_begin + pixel * task->x_stride, s->stride_x * task->x_stride, x + count,
+                          t ? t + count : NULL, y + count);
         }
     return count;
 }

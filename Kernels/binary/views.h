@@ -22,8 +22,8 @@ typedef struct ht_binary_view {
 /// null list only counts.
 size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views);
 
-/// Whether all taps are seen.
-bool ht_binary_view_is_whole(const ht_binary_layout *layout, const ht_binary_view *view);
+/// Whether a tap is seen.
+bool ht_binary_view_sees(const ht_binary_layout *layout, const ht_binary_view *view, size_t tap);
 
 /// A part of a pixel's bits, in words of 32: where it lies behind the first word of tap 0, and the weights of a block
 /// that it meets.
@@ -36,12 +36,9 @@ typedef struct ht_binary_run {
 /// The runs of the taps that a view sees, neighbours in memory joined; at most as many as there are taps.
 size_t ht_binary_runs(const ht_binary_task *task, const ht_binary_view *view, ht_binary_run *runs);
 
-/// The runs of the taps that it does not see, one a tap, as if each lay at the first.
-size_t ht_binary_outside_runs(const ht_binary_task *task, const ht_binary_view *view, ht_binary_run *runs);
-
-/// Lists the pixels of Y of a view that are among t_begin ..< t_end: their numbers, and where tap 0 lies in X, which
-/// may be outside the image. Returns how many there are.
+/// Lists the pixels of Y of a view that are among t_begin ..< t_end: where tap 0 lies in X, which may be outside the
+/// image, and their numbers, or, if `t` is null, where their rows of Y begin. Returns how many there are.
 size_t ht_binary_view_pixels(const ht_binary_task *task, const ht_binary_view *view, size_t t_begin, size_t t_end,
-                             size_t *t, const char **x);
+                             const char **x, size_t *t, char **y);
 
 #endif
