@@ -115,10 +115,6 @@ static void expand_filter(const job *j) {
 
 // MARK: thresholds
 
-static bool is_seen(const ht_binary_view *v, size_t row, size_t column) {
-    return v->down.begin <= row && row < v->down.end && v->across.begin <= column && column < v->across.end;
-}
-
 // The sums of a pixel whose counts are 0. Rows of taps outside the image are not counted; what lies outside in the
 // others is, as if it were +1, and is taken back here.
 static void set_starts(const job *j, const ht_binary_view *v) {
@@ -128,8 +124,9 @@ static void set_starts(const job *j, const ht_binary_view *v) {
     memset(j->starts, 0, s->channels * sizeof *j->starts);
     for (size_t row = 0; row < of->kernel_height; row++)
         for (size_t column = 0; column < of->kernel_width; column++) {
-            const int8_t *signs = j->signs + (row * of->kernel_width + column) * s->channels;
-            const bool seen = is_seen(v, row, column), counted = v->down.begin <= row && row < v->down.end;
+            const size_t tap = row * of->kernel_width + column;
+            const int8_t *signs = j->signs + tap * s->channels;
+            const bool seen = ht_binary_view_sees(j->task->layout, v, tap), counted = v->down.begin <= row && row < v->down.end;
             const int32_t each = counted ? 1 : 0, of_sign = seen ? 0 : padding - each;
             for (size_t channel = 0; channel < s->channels; channel++)
                 j->starts[channel] += each + of_sign * signs[channel];
