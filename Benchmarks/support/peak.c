@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The peak of multiply-adds of a type: independent chains in registers, enough of them to hide the latency of each.
 // Nothing dense can be faster on this core, so a product that skips zeros is worth its trouble where it beats this
-// rate.
+// rate. Of signs a multiply-add is a bit of an exclusive or that is counted.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -11,6 +11,12 @@
 
 typedef float loop(long rounds);
 
+// A loop and the multiply-adds of a round of it.
+typedef struct probe {
+    loop *loop;
+    int terms;
+} probe;
+
 // Four chains: NEXT makes the next value of one. Without KEEP the compiler would see that all are equal and compute
 // one.
 #define START(vector, start, s) vector s##0 = start, s##1 = start, s##2 = start, s##3 = start
@@ -18,6 +24,17 @@ typedef float loop(long rounds);
     s##0 = NEXT(s##0), s##1 = NEXT(s##1), s##2 = NEXT(s##2), s##3 = NEXT(s##3); \
     KEEP(s##0, s##1, s##2, s##3)
 #define SUM(s) (s##0 + s##1 + s##2 + s##3)
+
+// The body of a loop for 16 registers of which a step needs several itself.
+#define BODY_OF_8(vector, start, NEXT)  \
+    START(vector, start, a);            \
+    START(vector, start, b);            \
+    for (long r = 0; r < rounds; r++) { \
+        FOUR(NEXT, a);                  \
+        FOUR(NEXT, b);                  \
+    }                                   \
+    vector all = SUM(a) + SUM(b);       \
+    return (float)all[0]
 
 // The body of a loop for 16 registers. Two multiply-adds a cycle with a latency of 4 need 8 chains.
 #define BODY_OF_12(vector, start, NEXT)    \
@@ -46,6 +63,17 @@ typedef float loop(long rounds);
     }                                               \
     vector all = SUM(a) + SUM(b) + SUM(c) + SUM(d); \
     return (float)all[0]
+
+// Words of 64 signs, each counted by what the compiler has for that. A word depends on the one before in no way that a
+// compiler could foresee.
+static float b1_portable(long rounds) {
+    const uint64_t signs = 0x5a5a5a5a5a5a5a5a;
+    uint64_t a = 1, b = 2, c = 3, d = 4;
+#define NEXT(s) s + (uint64_t)__builtin_popcountll(s ^ signs)
+    for (long r = 0; r < rounds; r++) a = NEXT(a), b = NEXT(b), c = NEXT(c), d = NEXT(d);
+#undef NEXT
+    return (float)(a + b + c + d);
+}
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -110,7 +138,54 @@ __attribute__((target("avx2"))) static float i8_avx2(long rounds) {
 #undef NEXT
 }
 
-static loop *const loops[] = {f32_portable, f32_avx2, f32_avx512, bf16_avx512, i8_avx2, i8_avx_vnni, i8_avx512};
+// Signs are counted by looking up both halves of each byte. That the bytes' sums are added up at times is left out.
+__attribute__((target("avx2"))) static float b1_avx2(long rounds) {
+    const __m256i counts = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m256i half = _mm256_set1_epi8(15), signs = _mm256_set1_epi8(0x5a);
+    const int_8 start = (int_8)half;
+#define LOW(bits) _mm256_shuffle_epi8(counts, _mm256_and_si256(bits, half))
+#define COUNT(bits) _mm256_add_epi8(LOW(bits), LOW(_mm256_srli_epi16(bits, 4)))
+#define NEXT(s) (int_8) _mm256_add_epi8((__m256i)s, COUNT(_mm256_xor_si256((__m256i)s, signs)))
+    BODY_OF_8(int_8, start, NEXT);
+#undef NEXT
+#undef COUNT
+#undef LOW
+}
+
+__attribute__((target("avx512f,avx512bw"))) static float b1_avx512(long rounds) {
+    const __m512i counts = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i half = _mm512_set1_epi8(15), signs = _mm512_set1_epi8(0x5a);
+    const int_16 start = (int_16)half;
+#define LOW(bits) _mm512_shuffle_epi8(counts, _mm512_and_si512(bits, half))
+#define COUNT(bits) _mm512_add_epi8(LOW(bits), LOW(_mm512_srli_epi16(bits, 4)))
+#define NEXT(s) (int_16) _mm512_add_epi8((__m512i)s, COUNT(_mm512_xor_si512((__m512i)s, signs)))
+    BODY_OF_16(int_16, start, NEXT);
+#undef NEXT
+#undef COUNT
+#undef LOW
+}
+
+__attribute__((target("avx512f,avx512vpopcntdq"))) static float b1_avx512_popcnt(long rounds) {
+    const __m512i signs = _mm512_set1_epi32(0x5a5a5a5a);
+    const int_16 start = (int_16)signs;
+#define NEXT(s) (int_16) _mm512_add_epi32((__m512i)s, _mm512_popcnt_epi32(_mm512_xor_si512((__m512i)s, signs)))
+    BODY_OF_16(int_16, start, NEXT);
+#undef NEXT
+}
+
+static const probe probes[HTB_UNITS] = {
+    [HTB_F32_PORTABLE] = {f32_portable, 12 * 4},
+    [HTB_F32_AVX2] = {f32_avx2, 12 * 8},
+    [HTB_F32_AVX512] = {f32_avx512, 16 * 16},
+    [HTB_BF16_AVX512] = {bf16_avx512, 16 * 32},
+    [HTB_I8_AVX2] = {i8_avx2, 12 * 32},
+    [HTB_I8_AVX_VNNI] = {i8_avx_vnni, 12 * 32},
+    [HTB_I8_AVX512] = {i8_avx512, 16 * 64},
+    [HTB_B1_PORTABLE] = {b1_portable, 4 * 64},
+    [HTB_B1_AVX2] = {b1_avx2, 8 * 256},
+    [HTB_B1_AVX512] = {b1_avx512, 16 * 512},
+    [HTB_B1_AVX512_POPCNT] = {b1_avx512_popcnt, 16 * 512},
+};
 
 #else
 
@@ -131,17 +206,27 @@ static float f32_portable(long rounds) {
     BODY_OF_12(four_floats, term, NEXT);
 }
 
-static loop *const loops[] = {f32_portable, f32_portable, f32_portable, f32_portable,
-                              f32_portable, f32_portable, f32_portable};
+#if defined(__aarch64__)
+// Bytes of counts, as above.
+static float b1_neon(long rounds) {
+    const uint8x16_t signs = vdupq_n_u8(0x5a);
+#undef NEXT
+#define NEXT(s) vaddq_u8(s, vcntq_u8(veorq_u8(s, signs)))
+    BODY_OF_16(uint8x16_t, signs, NEXT);
+}
+#endif
+
+static const probe probes[HTB_UNITS] = {
+    [HTB_F32_PORTABLE] = {f32_portable, 12 * 4},
+    [HTB_B1_PORTABLE] = {b1_portable, 4 * 64},
+#if defined(__aarch64__)
+    [HTB_B1_NEON] = {b1_neon, 16 * 128},
+#endif
+};
 
 #endif
 
-// Multiply-adds of a round; where the loop is another's, that one's.
-#if defined(__x86_64__)
-static const int round_terms[] = {12 * 4, 12 * 8, 16 * 16, 16 * 32, 12 * 32, 12 * 32, 16 * 64};
-#else
-static const int round_terms[] = {12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4, 12 * 4};
-#endif
+static probe probe_of(htb_unit unit) { return probes[probes[unit].loop ? unit : HTB_F32_PORTABLE]; }
 
 enum { bursts = 3 };
 
@@ -216,7 +301,8 @@ static double run_team(team *t) {
 
 double htb_peak(htb_unit unit, int threads, double seconds) {
     if (threads < 1) threads = 1;
-    loop *loop = loops[unit];
+    const probe probe = probe_of(unit);
+    loop *loop = probe.loop;
     enum { trial = 2000 };
     double start = htb_seconds();
     loop(trial);
@@ -228,5 +314,5 @@ double htb_peak(htb_unit unit, int threads, double seconds) {
     team t = {.loop = loop, .rounds = rounds, .threads = threads, .begin = times, .end = times + slots};
     double best = run_team(&t);
     free(times);
-    return best > 0 ? (double)rounds * 2 * round_terms[unit] * threads / best : 0;
+    return best > 0 ? (double)rounds * 2 * probe.terms * threads / best : 0;
 }

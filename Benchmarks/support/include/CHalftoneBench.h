@@ -27,11 +27,19 @@ typedef enum htb_unit {
     HTB_BF16_AVX512 = 3,   // dot products of pairs of bfloat16
     HTB_I8_AVX2 = 4,       // products of bytes in three instructions
     HTB_I8_AVX_VNNI = 5,   // dot products of four bytes, 256 bits
-    HTB_I8_AVX512 = 6      // the same, 512 bits
+    HTB_I8_AVX512 = 6,     // the same, 512 bits
+    // Counted differences of signs:
+    HTB_B1_PORTABLE = 7,       // of words of 64, in plain C
+    HTB_B1_AVX2 = 8,           // half bytes looked up, 256 bits
+    HTB_B1_AVX512 = 9,         // the same, 512 bits
+    HTB_B1_AVX512_POPCNT = 10,  // xor, count, add of 32-bit words, 512 bits
+    HTB_B1_NEON = 11,          // xor, count, add of bytes, 128 bits
+    HTB_UNITS = 12
 } htb_unit;
 
 /// The multiply-adds that `threads` threads reach together, in operations (two a multiply-add) per second: the best of
-/// a few bursts. Each burst is about `seconds` long. The CPU must have the unit.
+/// a few bursts. Each burst is about `seconds` long. The CPU must have the unit; on another architecture it is
+/// HTB_F32_PORTABLE.
 double htb_peak(htb_unit unit, int threads, double seconds);
 
 /// The clock in Hz as a chain of dependent additions shows it, one a cycle.
