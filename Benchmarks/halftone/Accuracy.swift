@@ -32,13 +32,15 @@ struct Reference {
     }
 
     /// The largest |result - exact| / sum |products|. Not a number where the result is none. With `kept`, row r of the
-    /// result has only the columns kept[r].
-    func maxError(of result: TypedMatrix, kept: SampledColumns? = nil) -> Double {
+    /// result has only the columns kept[r]; with `finished`, the result is what that makes of the sums of its columns.
+    func maxError(
+        of result: TypedMatrix, kept: SampledColumns? = nil, finished: (Double, Int) -> Double = { sum, _ in sum }
+    ) -> Double {
         var worst = 0.0
         for (index, row) in rows.enumerated() {
             for place in 0..<result.columns {
                 let at = index * columns + (kept?.column(row, place) ?? place)
-                let error = abs(result.value(row, place) - exact[at])
+                let error = abs(result.value(row, place) - finished(exact[at], place))
                 let relative = error == 0 ? 0 : error / magnitude[at]
                 if !(relative <= worst) { worst = relative }
                 if worst.isNaN { return worst }
@@ -112,7 +114,7 @@ private struct LineSums {
         return (0..<geometry.taps).flatMap { tap -> [Float] in
             let pixel =
                 isForward ? geometry.inputPixel(of: row, tap: tap) : geometry.outputPixel(of: row, tap: tap)
-            guard let pixel else { return [Float](repeating: 0, count: width) }
+            guard let pixel else { return [Float](repeating: geometry.padding.value, count: width) }
             return Array(UnsafeBufferPointer(start: input.row(pixel) + group * width, count: width))
         }
     }

@@ -70,3 +70,17 @@ enum CacheState: String, ExpressibleByArgument, CaseIterable {
 func listItems(_ text: String) -> [String] {
     text.split(separator: ",").map { $0.filter { !$0.isWhitespace } }.filter { !$0.isEmpty }
 }
+
+/// The values that the words of an option's list stand for.
+func namedValues<Value: RawRepresentable & CaseIterable>(
+    _ list: String, option: String
+) throws -> [Value] where Value.RawValue == String {
+    let words = listItems(list)
+    guard !words.isEmpty else { throw ToolError("\(option) names nothing") }
+    return try words.map { word in
+        guard let value = Value(rawValue: word) else {
+            throw ToolError("\(option): there is \(listed(Value.allCases.map(\.rawValue))), not '\(word)'")
+        }
+        return value
+    }
+}

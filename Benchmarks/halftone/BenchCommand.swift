@@ -46,8 +46,18 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .customLong("t"), help: "Rows of x, separated by commas: 1,128,512, or 128 with --weights.")
     var rowsOfX: String?
 
-    @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8. Weights are f32, bf16 or i8, as x.")
-    var dtype = "f32"
+    @Option(
+        help: "Types of x, separated by commas: f32, bf16, u8, i8; of binary ones b1, u1, f32, i8. (default: f32; b1)")
+    var dtype: String?
+
+    @Option(help: "Of binary operations: what weights are packed for: auto, direct, pixels, channels.")
+    var design = "auto"
+
+    @Option(help: "Of binary operations: types of y: b1, i32, i16, f32, bf16, i8. (default: b1,i32, or f32, as x is)")
+    var output: String?
+
+    @Option(help: "Of binary --conv: what pixels outside the image count as: zero, plus, minus.")
+    var padding = Convolution.Padding.zero
 
     @Option(help: "So many rows, 2, 4 or 8, share one pattern.")
     var sharedRows = 1
@@ -114,8 +124,7 @@ struct BenchCommand: ParsableCommand {
         let settings = BenchRun.Settings(threads: threadCount, cache: cache, seconds: seconds, seed: seed)
         let run = try BenchRun(plan: plan, settings: settings, rivals: rivals)
         var table = BenchTable(
-            rivals: rivals.found, companions: plan.companions,
-            hasRealLayers: plan.entries.contains { $0.layer.isReal },
+            plan: plan, rivals: rivals,
             hasStreams: threadCount == 1 && plan.entries.contains { $0.ts.contains(1) })
         var done: [BenchRun.Done] = []
         let operations = plan.operations.map(\.rawValue).joined(separator: ", ")

@@ -21,7 +21,7 @@ final class BenchInput {
     /// `w` is the dense weights, `typed` the same as the problem's kind has them. Of the result, so many rows are
     /// checked.
     init(
-        _ problem: Problem, w: FloatMatrix, typed: TypedMatrix, rivals: [any Rival], orders: Orders, seed: UInt64,
+        _ problem: Problem, w: FloatMatrix, typed: TypedMatrix, contests: [Contest], orders: Orders, seed: UInt64,
         sampledRows: Int
     ) throws {
         let direction = problem.operation.direction
@@ -36,14 +36,15 @@ final class BenchInput {
             x: kind.operand(x, xSize, sides.x), y: kind.operand(y, ySize, sides.y),
             w: direction == .gradient ? TypedMatrix(rows: problem.o, columns: problem.k, type: HT_DTYPE_F32) : typed)
         let reference = try Reference(problem, x: x, y: y, w: w, count: sampledRows)
-        self.rivals = try rivals.map { rival in
+        rivals = try contests.map { contest in
+            let rival = contest.rival
             let forms = try rival.forms(problem, dense).map { form in
                 try form.run()
                 let error = reference.maxError(of: problem.operation.result(of: dense))
                 return Opponent.Form(form: form, isRight: error <= problem.errorBound(nil))
             }
             return Opponent(
-                name: rival.name, description: rival.description, shortcoming: rival.shortcoming, isDense: true,
+                name: contest.name, description: rival.description, shortcoming: rival.shortcoming, isDense: true,
                 forms: forms)
         }
         (self.problem, self.x, self.y, self.orders) = (problem, x, y, orders)
@@ -71,12 +72,21 @@ final class BenchInput {
     }
 }
 
+extension Problem {
+    /// Normal values for X.
+    func normalX(seed: UInt64) throws -> FloatMatrix { try normalValues(xSize, seed: seed) }
+}
+
+private func normalValues(_ size: (rows: Int, columns: Int), seed: UInt64) throws -> FloatMatrix {
+    let normal = try FloatMatrix(rows: size.rows, columns: size.columns)
+    htb_fill_normal(normal.data, normal.count, seed &+ UInt64(size.rows) &* 7919, 1)
+    return normal
+}
+
 extension ProductKind {
     /// Normal values as inputs of this kind.
     fileprivate func normalInputs(_ size: (rows: Int, columns: Int), seed: UInt64) throws -> FloatMatrix {
-        let normal = try FloatMatrix(rows: size.rows, columns: size.columns)
-        htb_fill_normal(normal.data, normal.count, seed &+ UInt64(size.rows) &* 7919, 1)
-        return try rounded(inputs: normal)
+        try rounded(inputs: normalValues(size, seed: seed))
     }
 
     /// An input of these values, or a place for a result.

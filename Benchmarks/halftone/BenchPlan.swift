@@ -13,6 +13,9 @@ struct BenchPlan {
     let entries: [Entry]
     let patterns: [Pattern]
     let kernels: [Kernel]
+    /// How binary operations are run; without outputs, to the usual ones.
+    var designs: [BinaryDesign] = [.auto]
+    var outputs: [BinaryOutput]?
     /// Whether the backward operations take the outputs in a random order.
     var permutes = false
     /// How the operands lie, in the words of the options: of a backward operation `x` is dY.
@@ -33,15 +36,31 @@ struct BenchPlan {
         kernels.filter { $0.operation == operation && $0.kind == kind }
     }
 
-    /// The patterns of an operation; one that has none is run once.
-    func patterns(of operation: Operation) -> [Pattern?] {
-        operation.hasPattern ? patterns : [nil]
+    /// The ways to run an operation; one without a choice is run once.
+    func forms(of operation: Operation, _ kind: ProductKind) -> [CaseForm] {
+        if operation == .weightGradient { return [.dense] }
+        guard operation.isBinary else { return patterns.map { .pruned($0) } }
+        return (kind.isBits ? designs : [.direct]).flatMap { design in
+            (outputs ?? BinaryOutput.usual(kind)).map {
+                .binary(BinaryForm(design: design, output: $0))
+            }
+        }
     }
 
     /// What the operations are to be seen beside; of a name one.
     var companions: [Companion] {
         let all = operations.flatMap { operation in
-            patterns(of: operation).compactMap { Companion(of: operation, $0) }
+            kinds(of: operation).flatMap { forms(of: operation, $0) }.compactMap { Companion(of: operation, $0) }
+        }
+        return all.reduce(into: []) { list, next in
+            if !list.contains(where: { $0.name == next.name }) { list.append(next) }
+        }
+    }
+
+    /// The dense libraries that the operations meet; of a name one.
+    func contests(_ rivals: Rivals) -> [Contest] {
+        let all = operations.flatMap { operation in
+            kinds(of: operation).flatMap { rivals.contests(for: operation, $0) }
         }
         return all.reduce(into: []) { list, next in
             if !list.contains(where: { $0.name == next.name }) { list.append(next) }
@@ -49,8 +68,8 @@ struct BenchPlan {
     }
 
     func caseCount(of entry: Entry) -> Int {
-        let kernels = kernels.count { $0.operation == entry.operation }
-        return entry.ts.count * patterns(of: entry.operation).count * kernels
+        let own = kernels.filter { $0.operation == entry.operation }
+        return entry.ts.count * own.reduce(0) { $0 + forms(of: entry.operation, $1.kind).count }
     }
 
     private static func distinct<Element: Equatable>(_ list: [Element]) -> [Element] {

@@ -50,38 +50,48 @@ final class BenchRun {
         for (index, entry) in plan.entries.enumerated() {
             let weights = try entry.layer.weights()
             for kind in plan.kinds(of: entry.operation) {
-                let bench = try LayerBench(
-                    layer: entry.layer, operation: entry.operation, kind: kind,
-                    weights: try kind.rounded(weights: weights), rivals: rivals.found(for: entry.operation, kind),
-                    settings: .init(orders: plan.orders, permutes: plan.permutes, seed: settings.seed))
-                for pattern in plan.patterns(of: entry.operation) {
-                    try runCases(bench, pattern, ts: entry.ts) { report(Done(entry: index, place: $0, record: $1)) }
+                let bench = try bench(entry, kind, weights)
+                for form in plan.forms(of: entry.operation, kind) {
+                    try runCases(bench, form, ts: entry.ts) { report(Done(entry: index, place: $0, record: $1)) }
                 }
             }
         }
         progress.clear()
     }
 
+    private func bench(
+        _ entry: BenchPlan.Entry, _ kind: ProductKind, _ weights: FloatMatrix
+    ) throws -> any CaseBench {
+        let contests = rivals.contests(for: entry.operation, kind)
+        if entry.operation.isBinary {
+            return try BinaryBench(
+                layer: entry.layer, operation: entry.operation, kind: kind, weights: weights, contests: contests,
+                seed: settings.seed)
+        }
+        return try LayerBench(
+            layer: entry.layer, operation: entry.operation, kind: kind, weights: weights, contests: contests,
+            settings: .init(orders: plan.orders, permutes: plan.permutes, seed: settings.seed))
+    }
+
     private func runCases(
-        _ bench: LayerBench, _ pattern: Pattern?, ts: [Int], report: (Int, CaseRecord) -> Void
+        _ bench: any CaseBench, _ form: CaseForm, ts: [Int], report: (Int, CaseRecord) -> Void
     ) throws {
-        let weights = try pattern.map(bench.weights)
+        try bench.prepare(form)
         for (place, t) in ts.enumerated() {
             for kernel in plan.kernels(of: bench.operation, bench.kind) {
-                if let record = try runCase(bench, weights, t: t, row: kernel.row) { report(place, record) }
+                if let record = try runCase(bench, form, t: t, row: kernel.row) { report(place, record) }
             }
         }
     }
 
     /// `nil` where the case is left out.
     private func runCase(
-        _ bench: LayerBench, _ weights: LayerBench.Weights?, t: Int, row: KernelRow
+        _ bench: any CaseBench, _ form: CaseForm, t: Int, row: KernelRow
     ) throws -> CaseRecord? {
-        let pattern = weights?.pruned.pattern.description ?? "dense"
-        let label = "\(bench.layer.name) t=\(t) \(row.op) \(bench.kind) \(pattern) \(row.isa)"
+        let label = "\(bench.layer.name) t=\(t) \(row.op) \(bench.kind) \(form) \(row.isa)"
         let budget = takeShare(Self.weight(bench.layer, t: t))
         defer { done += 1 }
-        let rateKey = "\(bench.kind) \(row.op) \(row.isa) \(pattern)"
+        let rateKey = "\(bench.kind) \(row.op) \(row.isa) \(form)"
         if plan.skipsSlowCases, leastSeconds(bench.layer, t: t, rate: lastRate[rateKey]) > 6 * budget {
             skipped.append(label)
             return nil
@@ -90,7 +100,7 @@ final class BenchRun {
         let stopwatch = Stopwatch(
             cache: settings.cache, threads: settings.threads, unit: bench.kind.unit(isa: row.isaOption),
             otherMemory: otherMemory)
-        let record = try bench.measure(weights, t: t, row: row, stopwatch: stopwatch, budget: budget)
+        let record = try bench.measure(t: t, row: row, stopwatch: stopwatch, budget: budget)
         lastRate[rateKey] = record.rate
         progress.clear()
         return record

@@ -35,6 +35,14 @@ extension BenchCommand {
         guard !permute || operation.direction == .backward else {
             throw ValidationError("--permute is for backward operations")
         }
+        let isBinary = operation.isBinary
+        guard isBinary || design == "auto" && output == nil && padding == .zero else {
+            throw ValidationError("--design, --output and --padding are for binary operations")
+        }
+        guard padding == .zero || conv != nil else { throw ValidationError("--padding needs --conv") }
+        guard !isBinary || (sharedRows, sharedTaps, xOrder, yOrder) == (1, false, .rows, .rows) else {
+            throw ValidationError("\(name) has no patterns, and lies in rows here")
+        }
         guard xOrder == .rows || operation != .weightGradient, yOrder == .rows || operation.direction != .gradient
         else {
             throw ValidationError("\(name) has no such order")
@@ -51,11 +59,29 @@ extension BenchCommand {
         let entries = try entries()
         var operations: [Operation] = []
         for entry in entries where !operations.contains(entry.operation) { operations.append(entry.operation) }
-        let kernels = try Kernel.all(of: operations, ProductKind.named(dtype), isas: isa.map(listItems)) { $0.chosen }
+        let kinds: [ProductKind] = try namedValues(dtype ?? (operation.isBinary ? "b1" : "f32"), option: "--dtype")
+        let kernels = try Kernel.all(of: operations, kinds, isas: isa.map(listItems)) { $0.chosen }
         return BenchPlan(
-            entries: entries, patterns: patterns, kernels: kernels, permutes: permute,
+            entries: entries, patterns: patterns, kernels: kernels,
+            designs: try namedValues(design, option: "--design"),
+            outputs: try outputs(operations, kinds), permutes: permute,
             orders: Orders(x: xOrder.code, y: yOrder.code),
             skipsSlowCases: shape.isEmpty && conv == nil && shapes == nil && weights == nil)
+    }
+
+    /// What `--output` names, if all of the operations offer it.
+    private func outputs(_ operations: [Operation], _ kinds: [ProductKind]) throws -> [BinaryOutput]? {
+        guard let output else { return nil }
+        let named: [BinaryOutput] = try namedValues(output, option: "--output")
+        for operation in operations {
+            for kind in kinds {
+                let offered = kind.offeredOutputs(operation)
+                for output in named where !offered.contains(output.code) {
+                    throw ToolError("\(operation.rawValue) of \(kind) gives no \(output)")
+                }
+            }
+        }
+        return named
     }
 
     private func entries() throws -> [BenchPlan.Entry] {
@@ -76,7 +102,7 @@ extension BenchCommand {
 
     private func convolutions(_ list: String) throws -> [ShapeFile.Line] {
         let lines = try listItems(list).map { word in
-            guard let convolution = Convolution(word, dilation: dilation, groups: groups, images: images) else {
+            guard var convolution = Convolution(word, dilation: dilation, groups: groups, images: images) else {
                 throw ToolError("--conv: '\(word)' is not HxWxCINxCOUTxKERNEL[xSTRIDE]")
             }
             let (channels, outputs) = (convolution.channels, convolution.outputs)
@@ -84,6 +110,7 @@ extension BenchCommand {
                 throw ToolError("--groups: \(groups) do not divide the channels of \(word)")
             }
             guard convolution.outputPixels > 0 else { throw ToolError("--conv: \(word) has no pixel") }
+            convolution.padding = padding
             return ShapeFile.Line(name: "random filters", work: .convolution(convolution))
         }
         guard !lines.isEmpty else { throw ToolError("--conv names no convolution") }

@@ -3,22 +3,27 @@ import Foundation
 /// The lines that a person reads, printed as the cases are done.
 struct BenchTable {
     private var table: Table
-    private let rivals: [any Rival]
+    private let contests: [Contest]
     private let companions: [Companion]
     private let opponents: [String]
     private let hasRealLayers: Bool
     private let hasStreams: Bool
+    private let hasDesigns: Bool
     private var lastHeading = ""
 
-    init(rivals: [any Rival], companions: [Companion], hasRealLayers: Bool, hasStreams: Bool) {
-        self.rivals = rivals
-        self.companions = companions
-        opponents = rivals.map(\.name) + companions.map(\.name)
-        self.hasRealLayers = hasRealLayers
+    init(plan: BenchPlan, rivals: Rivals, hasStreams: Bool) {
+        contests = plan.contests(rivals)
+        companions = plan.companions
+        opponents = contests.map(\.name) + companions.map(\.name)
+        hasRealLayers = plan.entries.contains { $0.layer.isReal }
+        hasDesigns = plan.operations.contains(where: \.isBinary)
         self.hasStreams = hasStreams
         var columns: [Table.Column] = [
-            .left("dtype"), .left("pattern", width: 8), .right("t", width: 5), .left("isa", width: 10),
-            .right("min us", width: 8),
+            .left("dtype"), .left(hasDesigns ? "form" : "pattern", width: hasDesigns ? 14 : 8),
+        ]
+        if hasDesigns { columns.append(.left("design", width: 8)) }
+        columns += [
+            .right("t", width: 5), .left("isa", width: 10), .right("min us", width: 8),
             .right("median us", width: 9), .right("GF/s", width: 7), .right("peak GF/s", width: 9),
             .right("x peak", width: 6),
         ]
@@ -36,8 +41,10 @@ struct BenchTable {
         let heading = "\(entry.layer.summary): \(entry.operation.rawValue)"
         if heading != lastHeading { print("\n\(heading)") }
         lastHeading = heading
-        var cells = [
-            record.dtype, record.pattern, String(record.t), record.isa, microseconds(record.secondsMin),
+        var cells = [record.dtype, record.pattern]
+        if hasDesigns { cells.append(record.design ?? "-") }
+        cells += [
+            String(record.t), record.isa, microseconds(record.secondsMin),
             microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),
         ]
         if hasStreams {
@@ -67,12 +74,19 @@ struct BenchTable {
             "A/A       the kernel timed against itself: 1 but for noise",
             "max error |result - exact| / sum of |products|, exact being in double precision",
         ]
+        if hasDesigns {
+            lines[2] =
+                "peak      rate of xor, count and add on the same vectors (f32, i8: of multiply-adds), in each case"
+            lines.append("form      design asked for, type of y; design: what the weights were packed for")
+        }
         if hasStreams {
             lines.append("GB/s      T = 1: bytes of packed weights, x and y over min")
             lines.append("of stream GB/s over the rate at which the packed weights can be read, measured in each case")
         }
-        for rival in rivals {
-            lines.append("x \(rival.name) its seconds over ours, dense weights, its fastest way: \(rival.description)")
+        for contest in contests {
+            let rival = contest.rival
+            lines.append(
+                "x \(contest.name) its seconds over ours, dense weights, its fastest way: \(rival.description)")
             if let shortcoming = rival.shortcoming {
                 lines.append("          ? not comparable: \(rival.name) \(shortcoming)")
             }

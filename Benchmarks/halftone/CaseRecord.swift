@@ -5,6 +5,8 @@ struct CaseRecord: Codable {
     let isa: String
     let dtype: String
     let pattern: String
+    /// Only of binary weights: the design that they are packed for.
+    let design: String?
     let o: Int
     let k: Int
     let t: Int
@@ -35,7 +37,8 @@ struct CaseRecord: Codable {
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, op, isa, dtype, pattern, o, k, t, convolution, threads, cache, runs, rate, peak, bytes, against
+        case layer, op, isa, dtype, pattern, design, o, k, t, convolution, threads, cache, runs, rate, peak, bytes,
+            against
         case verdict
         case secondsMin = "seconds_min"
         case secondsMedian = "seconds_median"
@@ -102,26 +105,27 @@ extension CaseRecord {
     /// A case that was measured, the samples being those of the kernel, of the opponents' forms, of the kernel again
     /// and, where there is one, of the stream of packed weights.
     init(
-        layer: Layer, problem: Problem, pruned: PrunedLayer?, row: KernelRow, stopwatch: Stopwatch,
+        layer: Layer, problem: Problem, weights: CaseWeights, row: KernelRow, stopwatch: Stopwatch,
         measured: Measurement, opponents: [Opponent], hasStream: Bool, bytes: Int, maxError: Double,
         outputError: Double?
     ) {
         let samples = measured.samples
         let (first, again) = (samples[0], samples[samples.count - (hasStream ? 2 : 1)])
-        let streamRate = hasStream ? samples.last.map { Double(pruned?.packed.bytes ?? 0) / $0.minimum } : nil
+        let streamRate = hasStream ? samples.last.map { Double(weights.bytes) / $0.minimum } : nil
         let seconds = first.minimum
         let rate = problem.denseOperations / seconds
-        let bound = problem.errorBound(pruned?.pattern)
+        let bound = problem.errorBound(weights.form.pattern)
         let aaRatio = again.minimum / seconds
         let against = RivalRecord.all(opponents, measured, problem, ours: seconds)
         self.init(
             layer: layer.name, op: problem.kind.op(problem.operation), isa: row.isa, dtype: problem.kind.rawValue,
-            pattern: pruned?.pattern.description ?? "dense", o: problem.o, k: problem.k, t: problem.t,
+            pattern: weights.form.description, design: weights.design?.rawValue, o: problem.o, k: problem.k,
+            t: problem.t,
             convolution: layer.convolution, threads: stopwatch.threads, cache: stopwatch.cache.rawValue,
             secondsMin: seconds, secondsMedian: first.median, runs: first.seconds.count, rate: rate,
             peak: measured.peak, ofPeak: rate / measured.peak, bytes: bytes, streamRate: streamRate,
             ofStream: streamRate.map { Double(bytes) / seconds / $0 }, aaRatio: aaRatio, maxError: maxError,
-            errorBound: bound, keptL1: layer.isReal ? pruned?.keptL1 : nil, outputError: outputError,
+            errorBound: bound, keptL1: weights.keptL1, outputError: outputError,
             against: against,
             verdict: Verdict.of(
                 maxError: maxError, bound: bound, aaRatio: aaRatio, isSteady: first.isSteady,

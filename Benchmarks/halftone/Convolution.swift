@@ -23,9 +23,26 @@ struct Convolution: Equatable, Codable, CustomStringConvertible {
     var padBefore = Pair.both(0)
     var padAfter = Pair.both(0)
     var groups = 1
+    /// What a pixel outside the image counts as.
+    var padding = Padding.zero
+
+    /// By the word that `--padding` knows it by.
+    enum Padding: String, Codable, CaseIterable, ExpressibleByArgument {
+        case zero, plus, minus
+
+        var value: Float { self == .zero ? 0 : self == .plus ? 1 : -1 }
+
+        fileprivate var code: ht_padding {
+            switch self {
+            case .zero: HT_PADDING_ZERO
+            case .plus: HT_PADDING_PLUS_ONE
+            case .minus: HT_PADDING_MINUS_ONE
+            }
+        }
+    }
 
     enum CodingKeys: String, CodingKey {
-        case images, height, width, channels, outputs, kernel, stride, dilation, groups
+        case images, height, width, channels, outputs, kernel, stride, dilation, groups, padding
         case padBefore = "pad_before"
         case padAfter = "pad_after"
     }
@@ -40,7 +57,7 @@ struct Convolution: Equatable, Codable, CustomStringConvertible {
         let parts = [
             "\(images > 1 ? "\(images) x " : "")\(height)x\(width)x\(channels) to \(outputs), \(window)",
             stride == .both(1) ? nil : "stride \(stride)", dilation == .both(1) ? nil : "dilation \(dilation)",
-            groups == 1 ? nil : "\(groups) groups",
+            groups == 1 ? nil : "\(groups) groups", padding == .zero ? nil : "padding \(padding)",
         ]
         return parts.compactMap { $0 }.joined(separator: ", ")
     }
@@ -100,6 +117,7 @@ struct Convolution: Equatable, Codable, CustomStringConvertible {
         (code.dilation_y, code.dilation_x) = (dilation.y, dilation.x)
         (code.pad_top, code.pad_left) = (padBefore.y, padBefore.x)
         (code.pad_bottom, code.pad_right) = (padAfter.y, padAfter.x)
+        code.padding = padding.code
         return code
     }
 }

@@ -63,6 +63,8 @@ extension Problem {
         let (blob, bytes, type) = (packed.address, packed.bytes, kind.inputs)
         let status =
             switch operation {
+            case .binaryProduct: ht_binary_gemm_scratch_size(t, type, blob, bytes, &options, &size)
+            case .binaryConvolution: ht_binary_conv_scratch_size(&shape, type, blob, bytes, &options, &size)
             case .convolution, .backwardConvolution:
                 ht_nm_conv_scratch_size(&shape, type, blob, bytes, &options, &size)
             case .backwardProduct: ht_nm_gemm_backward_scratch_size(t, type, blob, bytes, &options, &size)
@@ -80,6 +82,9 @@ extension Problem {
         epilogue: UnsafePointer<ht_epilogue>? = nil, to output: (data: UnsafeMutableRawPointer, stride: Int),
         _ options: inout ht_options
     ) -> ht_status {
+        if operation.isBinary {
+            return runBinary(from: input, packed: packed, epilogue: epilogue, to: output, &options)
+        }
         var shape = geometry.code
         let (t, o, k, blob, size) = (t, o, k, packed.address, packed.bytes)
         let (y, ys, xs) = (output.data, output.stride, input.stride)
@@ -92,7 +97,7 @@ extension Problem {
         case (.convolution, .f32): ht_nm_conv_f32(&shape, floats, xs, blob, size, epilogue, sums, ys, &options)
         case (.convolution, .bf16): ht_nm_conv_bf16(&shape, halves, xs, blob, size, epilogue, y, ys, &options)
         case (.convolution, .u8): ht_nm_conv_u8(&shape, bytes, xs, blob, size, epilogue, y, ys, &options)
-        case (.convolution, .i8): ht_nm_conv_i8(&shape, signedBytes, xs, blob, size, epilogue, y, ys, &options)
+        case (.convolution, _): ht_nm_conv_i8(&shape, signedBytes, xs, blob, size, epilogue, y, ys, &options)
         case (.backwardProduct, .bf16):
             ht_nm_gemm_backward_bf16(t, o, k, halves, xs, blob, size, epilogue, y, ys, &options)
         case (.backwardProduct, _):
@@ -104,7 +109,7 @@ extension Problem {
         case (_, .f32): ht_nm_gemm_f32(t, o, k, floats, xs, blob, size, epilogue, sums, ys, &options)
         case (_, .bf16): ht_nm_gemm_bf16(t, o, k, halves, xs, blob, size, epilogue, y, ys, &options)
         case (_, .u8): ht_nm_gemm_u8(t, o, k, bytes, xs, blob, size, epilogue, y, ys, &options)
-        case (_, .i8): ht_nm_gemm_i8(t, o, k, signedBytes, xs, blob, size, epilogue, y, ys, &options)
+        case (_, _): ht_nm_gemm_i8(t, o, k, signedBytes, xs, blob, size, epilogue, y, ys, &options)
         }
     }
 }

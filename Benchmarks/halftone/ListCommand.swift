@@ -14,9 +14,12 @@ struct ListCommand: ParsableCommand {
             table.add([row.op, row.isa, row.runs ? "yes" : "no", row.chosen ? "yes" : ""])
         }
         print(table.text)
-        let products = Operation.allCases.filter { $0 != .product && $0.runsAsProduct(rows) }
-        if !products.isEmpty {
-            print("\nkernels of \(Operation.product.rawValue) also run \(listed(products.map(\.rawValue)))")
+        for product in [Operation.product, .binaryProduct] {
+            let others = Operation.allCases.filter {
+                $0.forwardProduct == product && $0 != product && $0.runsAsProduct(rows)
+            }
+            guard !others.isEmpty else { continue }
+            print("\nkernels of \(product.rawValue) also run \(listed(others.map(\.rawValue)))")
         }
         print("")
         print("cpu       \(Machine.cpuModel())")

@@ -9,6 +9,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     case backwardConvolution = "nm_conv_backward"
     case sampledGradient = "nm_sampled_gradient"
     case weightGradient = "weight_gradient"
+    case binaryProduct = "binary_gemm"
+    case binaryConvolution = "binary_conv"
 
     /// Which way a layer is gone through: Y from X, dX from dY, or dW from both.
     enum Direction {
@@ -17,18 +19,21 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
 
     var direction: Direction {
         switch self {
-        case .product, .convolution: .forward
+        case .product, .convolution, .binaryProduct, .binaryConvolution: .forward
         case .backwardProduct, .backwardConvolution: .backward
         case .sampledGradient, .weightGradient: .gradient
         }
     }
 
-    var isConvolution: Bool { self == .convolution || self == .backwardConvolution }
+    /// Whether weights are signs.
+    var isBinary: Bool { self == .binaryProduct || self == .binaryConvolution }
+
+    var isConvolution: Bool { self == .convolution || self == .backwardConvolution || self == .binaryConvolution }
 
     /// The same for a convolution; gradients of filters are products of matrices that somebody else made.
     var ofConvolution: Operation? {
         switch direction {
-        case .forward: .convolution
+        case .forward: isBinary ? .binaryConvolution : .convolution
         case .backward: .backwardConvolution
         case .gradient: nil
         }
@@ -37,21 +42,32 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     /// The same for a product.
     var ofProduct: Operation {
         switch direction {
-        case .forward: .product
+        case .forward: forwardProduct
         case .backward: .backwardProduct
         case .gradient: self
         }
     }
 
-    /// Whether weights take part, packed by a pattern.
-    var hasPattern: Bool { self != .weightGradient }
+    /// The product of its kind of weights, on whose kernels those run that have none of their own.
+    var forwardProduct: Operation { isBinary ? .binaryProduct : .product }
+
+    /// What dense libraries have in its place.
+    var dense: Operation {
+        switch self {
+        case .binaryProduct: .product
+        case .binaryConvolution: .convolution
+        default: self
+        }
+    }
 
     /// The types of inputs that it takes.
     var kinds: [ProductKind] {
-        switch direction {
-        case .forward: ProductKind.allCases
-        case .backward: [.f32, .bf16]
-        case .gradient: [.f32]
+        switch self {
+        case .binaryProduct: [.b1, .u1, .f32, .i8]
+        case .binaryConvolution: [.b1, .f32, .i8]
+        case .product, .convolution: [.f32, .bf16, .u8, .i8]
+        case .backwardProduct, .backwardConvolution: [.f32, .bf16]
+        case .sampledGradient, .weightGradient: [.f32]
         }
     }
 }
@@ -62,26 +78,43 @@ struct Companion {
     /// What its seconds are.
     let legend: String
     let operation: Operation
-    /// `nil` for an operation without one.
-    let pattern: Pattern?
+    let form: CaseForm
 
     /// Of a backward operation the forward one, of a sampled gradient the dense one, of a forward operation with shared
-    /// patterns the one without.
-    init?(of other: Operation, _ pattern: Pattern?) {
-        guard let given = pattern else { return nil }
+    /// patterns the one without, of a binary one that by the direct design.
+    init?(of other: Operation, _ form: CaseForm) {
+        switch form {
+        case .dense: return nil
+        case .pruned(let pattern): self.init(of: other, pattern)
+        case .binary(var binary):
+            guard binary.design != .direct else { return nil }
+            binary.design = .direct
+            self.init(
+                name: "direct", legend: "the same by the direct design, where another is the design", operation: other,
+                form: .binary(binary))
+        }
+    }
+
+    private init(name: String, legend: String, operation: Operation, form: CaseForm) {
+        (self.name, self.legend, self.operation, self.form) = (name, legend, operation, form)
+    }
+
+    private init?(of other: Operation, _ given: Pattern) {
         switch other {
         case .product, .convolution:
             let sharesTaps = given.sharesTaps && other.isConvolution
             guard given.sharedRows > 1 || sharesTaps else { return nil }
-            (name, legend) = ("unshared", "the same with a pattern for each row and tap")
-            (operation, self.pattern) = (other, Pattern(n: given.n, m: given.m))
+            self.init(
+                name: "unshared", legend: "the same with a pattern for each row and tap", operation: other,
+                form: .pruned(Pattern(n: given.n, m: given.m)))
         case .backwardProduct, .backwardConvolution:
-            (name, legend) = ("forward", "the forward operation of the same layer, pattern and T")
-            (operation, self.pattern) = (other == .backwardProduct ? .product : .convolution, given)
+            self.init(
+                name: "forward", legend: "the forward operation of the same layer, pattern and T",
+                operation: other == .backwardProduct ? .product : .convolution, form: .pruned(given))
         case .sampledGradient:
-            (name, legend) = ("dense", "the dense gradient by this library")
-            (operation, self.pattern) = (.weightGradient, nil)
-        case .weightGradient: return nil
+            self.init(
+                name: "dense", legend: "the dense gradient by this library", operation: .weightGradient, form: .dense)
+        case .weightGradient, .binaryProduct, .binaryConvolution: return nil
         }
     }
 }
@@ -135,7 +168,7 @@ struct Kernel {
 
     /// Its own, or where it has none, those of the product by which it is computed.
     private static func rows(of operation: Operation, _ kind: ProductKind, in all: [KernelRow]) -> [KernelRow] {
-        let op = operation.runsAsProduct(all) ? kind.op(.product) : kind.op(operation)
+        let op = kind.op(operation.runsAsProduct(all) ? operation.forwardProduct : operation)
         return all.filter { $0.op == op }
     }
 }

@@ -65,7 +65,7 @@ import Testing
             }
         }
         let record = CaseRecord(
-            layer: "", op: "nm_gemm_f32", isa: "ref", dtype: "f32", pattern: "2:4", o: 16, k: 16,
+            layer: "", op: "nm_gemm_f32", isa: "ref", dtype: "f32", pattern: "2:4", design: nil, o: 16, k: 16,
             t: entries[entry].ts[place], convolution: nil, threads: 1, cache: "warm", secondsMin: seconds,
             secondsMedian: seconds, runs: 5, rate: 1, peak: 1, ofPeak: 1, bytes: 1, streamRate: nil, ofStream: nil,
             aaRatio: 1, maxError: 0, errorBound: 0, keptL1: nil, outputError: nil, against: rivals, verdict: verdict)

@@ -34,10 +34,6 @@ struct Rivals {
 
     static let names = ["openblas", "onednn"]
 
-    func found(for operation: Operation, _ kind: ProductKind) -> [any Rival] {
-        found.filter { $0.offers(operation, kind) }
-    }
-
     init(names: [String], threads: Int) throws {
         for name in names {
             do {

@@ -31,7 +31,7 @@ struct VerifyCase: CustomStringConvertible {
         var random = SplitMix(seed: seed, number: UInt64(number))
         weightType =
             kind == .f32 ? random.pick([HT_DTYPE_F32, HT_DTYPE_F32, HT_DTYPE_F16, HT_DTYPE_BF16]) : kind.weights
-        outputType = random.pick(kind.offeredOutputs)
+        outputType = random.pick(kind.offeredOutputs(operation))
         var pattern = Self.pattern(&random)
         if random.chance(0.3) { pattern.sharedRows = random.pick([2, 4, 8]) }
         if operation.isConvolution { pattern.sharesTaps = random.chance(0.25) }

@@ -15,10 +15,10 @@ struct VerifyCommand: ParsableCommand {
     )
 
     @Option(help: "Operations, separated by commas.")
-    var op = listed(Operation.allCases.map(\.rawValue))
+    var op = listed(Operation.allCases.filter { !$0.isBinary }.map(\.rawValue))
 
-    @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8.")
-    var dtype = "f32,bf16,u8,i8"
+    @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8, b1, u1.")
+    var dtype = "f32,bf16,u8,i8,b1,u1"
 
     @Option(help: "Only these kernel rows, separated by commas.")
     var isa: String?
@@ -45,7 +45,7 @@ struct VerifyCommand: ParsableCommand {
         // Dense gradients are to come from the kernels.
         setenv("HALFTONE_BLAS", "none", 1)
         let kernels = try Kernel.all(
-            of: operations(), ProductKind.named(dtype), isas: isa.map(listItems), skipsTypes: true
+            of: operations(), namedValues(dtype, option: "--dtype"), isas: isa.map(listItems), skipsTypes: true
         ) { $0.runs }
         let count = onlyCase == nil ? cases ?? (seconds == nil ? 1000 : nil) : 1
         let first = onlyCase ?? 0
@@ -65,12 +65,7 @@ struct VerifyCommand: ParsableCommand {
     }
 
     private func operations() throws -> [Operation] {
-        try listItems(op).map { word in
-            guard let operation = Operation(rawValue: word) else {
-                throw ToolError("--op: there is \(listed(Operation.allCases.map(\.rawValue))), not '\(word)'")
-            }
-            return operation
-        }
+        try namedValues(op, option: "--op")
     }
 
     /// A case for each operation and type, and in it all their rows.

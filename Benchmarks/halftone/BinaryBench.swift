@@ -1,0 +1,145 @@
+import CHalftone
+import CHalftoneBench
+
+/// What the cases of one layer with weights of signs share: its weights, and for each T the operands and the rivals'
+/// preparations.
+final class BinaryBench: CaseBench {
+    let layer: Layer
+    let operation: Operation
+    let kind: ProductKind
+    /// The weights as floats, and as bits.
+    private let signs: FloatMatrix
+    private let bits: TypedMatrix
+    private let thresholds: BinaryThresholds
+    private let contests: [Contest]
+    private let seed: UInt64
+    private var inputs: [Int: Input] = [:]
+    private var current: Weights?
+
+    private struct Weights {
+        let form: BinaryForm
+        let packed: BinaryWeights
+        let companion: (Companion, BinaryWeights)?
+    }
+
+    /// X of one T and what is known about it.
+    private struct Input {
+        let problem: Problem
+        let x: TypedMatrix
+        let reference: Reference
+        /// What the dense libraries work on.
+        let dense: [BenchInput]
+
+        var rivals: [Opponent] { dense.flatMap(\.rivals) }
+    }
+
+    init(
+        layer: Layer, operation: Operation, kind: ProductKind, weights: FloatMatrix, contests: [Contest], seed: UInt64
+    ) throws {
+        (self.layer, self.operation, self.kind) = (layer, operation, kind)
+        signs = try ProductKind.b1.rounded(weights: weights)
+        bits = try TypedMatrix(signs, type: HT_DTYPE_B1)
+        thresholds = BinaryThresholds(outputs: layer.o, inputs: layer.k, seed: seed)
+        (self.contests, self.seed) = (contests, seed)
+    }
+
+    func prepare(_ form: CaseForm) throws {
+        guard case .binary(let binary) = form else { throw ToolError("\(operation.rawValue) takes no \(form) weights") }
+        let packed = try packed(binary.design)
+        let companion = packed.design == .direct ? nil : Companion(of: operation, form)
+        current = try Weights(
+            form: binary, packed: packed, companion: companion.map { ($0, try self.packed(.direct)) })
+    }
+
+    private func packed(_ design: BinaryDesign) throws -> BinaryWeights {
+        // T does not matter to weights.
+        try BinaryWeights(bits, problem: problem(t: 1), design: design)
+    }
+
+    private func problem(t: Int) -> Problem {
+        Problem(operation: operation, kind: kind, geometry: layer.geometry(t: t))
+    }
+
+    func measure(t: Int, row: KernelRow, stopwatch: Stopwatch, budget: Double) throws -> CaseRecord {
+        guard let weights = current else { throw ToolError("no weights are packed") }
+        let (input, form) = (try input(t: t), weights.form)
+        let y = try output(input.problem, form)
+        let call = try call(input, weights.packed, form, y, row, stopwatch)
+        let companion = try weights.companion.map { companion, packed in
+            let other = try self.call(input, packed, form, output(input.problem, form), row, stopwatch)
+            let form = RivalForm(config: operation.rawValue, run: other.run)
+            return Opponent(
+                name: companion.name, description: "of this library", isDense: false,
+                forms: [Opponent.Form(form: form, isRight: true)])
+        }
+        let opponents = input.rivals + (companion.map { [$0] } ?? [])
+
+        let ours = Contender(run: call.run)
+        let theirs = opponents.flatMap { $0.forms.map { Contender(run: $0.form.run) } }
+        let (blob, read) = (weights.packed.packed, weights.packed.wordBytes)
+        let hasStream = t == 1 && stopwatch.threads == 1 && !operation.isConvolution
+        let stream = hasStream ? [Contender { _ = htb_read(blob.address, read) }] : []
+        let measured = try stopwatch.measure([ours] + theirs + [ours] + stream, budget: budget)
+
+        let used = CaseWeights(form: .binary(form), bytes: read, design: weights.packed.design)
+        return CaseRecord(
+            layer: layer, problem: input.problem, weights: used, row: row, stopwatch: stopwatch, measured: measured,
+            opponents: opponents, hasStream: hasStream, bytes: read + input.x.memory.bytes + y.memory.bytes,
+            maxError: maxError(of: y, input.reference, form), outputError: nil)
+    }
+
+    private func output(_ problem: Problem, _ form: BinaryForm) throws -> TypedMatrix {
+        try TypedMatrix(rows: problem.ySize.rows, columns: problem.ySize.columns, type: form.output.code)
+    }
+
+    private func call(
+        _ input: Input, _ weights: BinaryWeights, _ form: BinaryForm, _ y: TypedMatrix, _ row: KernelRow,
+        _ stopwatch: Stopwatch
+    ) throws -> BinaryCall {
+        try BinaryCall(
+            input.problem, packed: weights.packed, x: input.x, y: y,
+            thresholds: thresholds, isa: row.isaOption, threads: stopwatch.threads)
+    }
+
+    private func maxError(of y: TypedMatrix, _ reference: Reference, _ form: BinaryForm) -> Double {
+        let thresholds = thresholds
+        return reference.maxError(of: y) { sum, column in
+            switch form.output {
+            case .b1: thresholds.sign(sum, column: column)
+            case .i8: min(127, max(-128, sum))
+            case .bf16: Double(upperHalf(Float(sum)))
+            case .i32, .i16, .f32: sum
+            }
+        }
+    }
+
+    // MARK: inputs
+
+    private func input(t: Int) throws -> Input {
+        if let known = inputs[t] { return known }
+        let problem = problem(t: t)
+        let x = try kind.rounded(inputs: problem.normalX(seed: seed))
+        let input = Input(
+            problem: problem, x: try TypedMatrix(x, type: kind.inputs),
+            reference: try Reference(problem, x: x, y: nil, w: signs, count: Self.sampledRows),
+            dense: try denseInputs(problem.geometry))
+        inputs[t] = input
+        return input
+    }
+
+    private static let sampledRows = 3
+
+    /// The dense libraries on the same signs as weights, and inputs of their own types.
+    private func denseInputs(_ geometry: Convolution) throws -> [BenchInput] {
+        var geometry = geometry
+        geometry.padding = .zero
+        return try kind.denseKinds(operation).compactMap { dense in
+            let contests = contests.filter { $0.kind == dense }
+            guard !contests.isEmpty else { return nil }
+            let problem = Problem(operation: operation.dense, kind: dense, geometry: geometry)
+            return try BenchInput(
+                problem, w: signs, typed: TypedMatrix(signs, type: dense.weights), contests: contests,
+                orders: Orders(), seed: seed, sampledRows: Self.sampledRows)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import CHalftone
+
+/// How a case does its operation, where there is a choice.
+enum CaseForm: Equatable, CustomStringConvertible {
+    /// All weights, or none.
+    case dense
+    case pruned(Pattern)
+    case binary(BinaryForm)
+
+    var pattern: Pattern? {
+        if case .pruned(let pattern) = self { pattern } else { nil }
+    }
+
+    var description: String {
+        switch self {
+        case .dense: "dense"
+        case .pruned(let pattern): "\(pattern)"
+        case .binary(let form): "\(form)"
+        }
+    }
+}
+
+/// How a product or convolution with weights of signs is done.
+struct BinaryForm: Equatable, CustomStringConvertible {
+    /// That the weights are packed for.
+    var design = BinaryDesign.auto
+    /// The type of Y.
+    let output: BinaryOutput
+
+    var description: String { "\(design) to \(output)" }
+}
+
+/// The designs of binary kernels, by the word that `--design` knows them by.
+enum BinaryDesign: String, CaseIterable {
+    case auto, direct, pixels, channels
+
+    var code: ht_binary_design {
+        switch self {
+        case .auto: HT_BINARY_AUTO
+        case .direct: HT_BINARY_DIRECT
+        case .pixels: HT_BINARY_PIXELS
+        case .channels: HT_BINARY_CHANNELS
+        }
+    }
+}
+
+/// The types of Y, by the word that `--output` knows them by.
+enum BinaryOutput: String, CaseIterable {
+    case b1, i32, i16, f32, bf16, i8
+
+    var code: ht_dtype {
+        switch self {
+        case .b1: HT_DTYPE_B1
+        case .i32: HT_DTYPE_I32
+        case .i16: HT_DTYPE_I16
+        case .f32: HT_DTYPE_F32
+        case .bf16: HT_DTYPE_BF16
+        case .i8: HT_DTYPE_I8
+        }
+    }
+
+    /// What is timed where the user names nothing.
+    static func usual(_ kind: ProductKind) -> [BinaryOutput] {
+        switch kind {
+        case .b1: [.b1, .i32]
+        case .u1, .u8, .i8: [.i32]
+        case .f32, .bf16: [.f32]
+        }
+    }
+}
