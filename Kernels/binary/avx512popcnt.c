@@ -69,6 +69,26 @@ HT_INLINE void set_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t
     for (size_t r = 0; r < rows; r++) SET_ROW(blocks);
 }
 
+// The lower halves of both blocks' values.
+HT_INLINE __m512i low_halves(__m512i first, __m512i second) {
+    static const uint16_t even[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+                                      32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+    return _mm512_permutex2var_epi16(first, _mm512_loadu_si512(even), second);
+}
+
+// Counts of 16 bits: one comparison for both blocks.
+HT_INLINE void finish_narrow_bits(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows) {
+    const ht_binary_finish *f = tile->finish;
+    const __m512i most = _mm512_set1_epi32(INT16_MAX);
+    const __m512i cuts = low_halves(_mm512_min_epi32(_mm512_loadu_si512(f->cut), most),
+                                    _mm512_min_epi32(_mm512_loadu_si512(f->cut + HT_BINARY_BLOCK), most));
+    const uint32_t flip = f->flip;
+    HT_UNROLL
+    for (size_t r = 0; r < rows; r++)
+        *(ht_word *)(void *)(tile->y[r] + tile->y_offset) =
+            _mm512_cmpge_epi16_mask(low_halves(sums[r][0], sums[r][1]), cuts) ^ flip;
+}
+
 HT_INLINE void finish_bits(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows, const size_t blocks) {
     const ht_binary_finish *f = tile->finish;
     const __m512i cut0 = _mm512_loadu_si512(f->cut), cut1 = _mm512_loadu_si512(f->cut + HT_BINARY_BLOCK);
@@ -146,7 +166,9 @@ HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const siz
             if (blocks == 2) sums[r][1] = _mm512_add_epi32(sums[r][1], others[r][1]);
         }
     }
-    if (tile->finish->bits)
+    if (tile->finish->bits && tile->finish->narrow && blocks == 2)
+        finish_narrow_bits(tile, sums, rows);
+    else if (tile->finish->bits)
         finish_bits(tile, sums, rows, blocks);
     else if (tile->finish->adds)
         finish_sums(tile, sums, rows, blocks, true);

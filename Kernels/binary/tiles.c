@@ -144,6 +144,8 @@ static void find_starts(const job *j, const ht_binary_view *v, pair *p) {
     if (j->counts_outside && seen(v) < l->taps) add_outside(j, v, f);
 }
 
+static int32_t at_least_0(int32_t v) { return v < 0 ? 0 : v; }
+
 static int32_t clamp(int64_t v) { return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v; }
 
 // Sums s = start - 2 d fall below the level where d >= floor((start - level) / 2) + 1, here with halves that do not
@@ -151,7 +153,7 @@ static int32_t clamp(int64_t v) { return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX :
 static void find_cuts(pair *p) {
     ht_binary_finish *f = &p->finish;
     const int32_t *half = p->half[f->start[0] & 1];
-    for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->cut[i] = (f->start[i] >> 1) - half[i];
+    for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->cut[i] = at_least_0((f->start[i] >> 1) - half[i]);
     if (f->adds)
         for (size_t i = 0; i < p->tile.columns; i++) f->cut[i] = clamp((int64_t)p->level[i] - f->start[i]);
     for (size_t i = p->tile.columns; i < HT_BINARY_COLUMNS; i++) f->cut[i] = INT32_MAX;
@@ -248,6 +250,7 @@ static void run_pair(const job *j, size_t o) {
     const bool bits = task->y_dtype == HT_DTYPE_B1;
     const size_t columns = ht_min(HT_BINARY_COLUMNS, task->o_end - o), column = task->y_first + o;
     pair p = {.o = o, .finish = {.bits = bits && j->stores_itself, .adds = task->x_dtype == HT_DTYPE_U1}};
+    p.finish.narrow = l->taps * l->of.tap_columns < INT16_MAX;
     p.tile = (ht_binary_tile){.w = ht_binary_words(l, task->packed, o / HT_BINARY_BLOCK),
                               .block_words = l->block_words,
                               .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),

@@ -19,6 +19,7 @@ typedef struct ht_binary_finish {
     bool bits;                            // or else sums:
     bool adds;                            // start + d, or else start - 2 d
     int32_t start[HT_BINARY_COLUMNS];
+    bool narrow;                          // counts are below INT16_MAX, and cuts >= 0
     int32_t cut[HT_BINARY_COLUMNS];       // a bit is set where d >= cut,
     uint32_t flip;  // xor this; outputs that are not there have a cut above all counts and no flip
 } ht_binary_finish;

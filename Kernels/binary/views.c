@@ -16,40 +16,59 @@ static axis across_of(const ht_conv *conv) {
     return (axis){s->width, conv->out_width, s->kernel_width, s->stride_x, s->dilation_x, s->pad_left};
 }
 
-// The taps that place i of Y sees: u with 0 <= i stride + u dilation - pad < size.
-static ht_binary_taps taps_at(const axis *a, size_t i) {
-    const size_t first = i * a->stride, end = a->size + a->pad;
-    const size_t begin_tap = first < a->pad ? ht_ceil_div(a->pad - first, a->dilation) : 0;
-    const size_t end_tap = first < end ? ht_ceil_div(end - first, a->dilation) : 0;
-    return (ht_binary_taps){ht_min(begin_tap, ht_min(end_tap, a->kernel)), ht_min(end_tap, a->kernel)};
+// The taps that place i of Y sees, u with 0 <= i stride + u dilation - pad < size, and the first place behind it where
+// that may change.
+static ht_binary_taps taps_at(const axis *a, size_t i, size_t *change) {
+    const size_t first = i * a->stride, edge = a->size + a->pad;
+    const size_t hidden = first < a->pad ? ht_ceil_div(a->pad - first, a->dilation) : 0;
+    const size_t end = ht_min(a->kernel, first < edge ? ht_ceil_div(edge - first, a->dilation) : 0);
+    *change = a->out_size;
+    if (hidden) *change = ht_min(*change, ht_ceil_div(a->pad - (hidden - 1) * a->dilation, a->stride));
+    if (end) *change = ht_min(*change, ht_ceil_div(edge - (end - 1) * a->dilation, a->stride));
+    return (ht_binary_taps){ht_min(hidden, end), end};
 }
 
 // The next places of Y that see the same taps, from i on.
 static ht_binary_taps next_places(const axis *a, size_t i, ht_binary_taps *taps) {
-    size_t end = i + 1;
-    *taps = taps_at(a, i);
-    for (; end < a->out_size; end++) {
-        const ht_binary_taps other = taps_at(a, end);
+    size_t end, next;
+    *taps = taps_at(a, i, &end);
+    while (end < a->out_size) {
+        const ht_binary_taps other = taps_at(a, end, &next);
         if (other.begin != taps->begin || other.end != taps->end) break;
+        end = next;
     }
     return (ht_binary_taps){i, end};
 }
 
-size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views) {
+static size_t count_places(const axis *a) {
+    ht_binary_taps taps;
     size_t count = 0;
+    for (size_t i = 0; i < a->out_size; i = next_places(a, i, &taps).end) count++;
+    return count;
+}
+
+// The views of a row of views, which are alike in all but their rows.
+static size_t list_columns(const axis *across, ht_binary_view v, ht_binary_view *views) {
+    size_t count = 0;
+    for (size_t column = 0; column < across->out_size; column = v.columns.end) {
+        v.columns = next_places(across, column, &v.across);
+        views[count++] = v;
+    }
+    return count;
+}
+
+size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views) {
     if (!conv) {
         if (views) *views = (ht_binary_view){.down = {0, 1}, .across = {0, 1}};
         return 1;
     }
     const axis down = down_of(conv), across = across_of(conv);
-    ht_binary_view v;
+    const size_t count = count_places(&down) * count_places(&across);
+    if (!views) return count;
+    ht_binary_view v = {0};
     for (size_t row = 0; row < down.out_size; row = v.rows.end) {
         v.rows = next_places(&down, row, &v.down);
-        for (size_t column = 0; column < across.out_size; column = v.columns.end) {
-            v.columns = next_places(&across, column, &v.across);
-            if (views) views[count] = v;
-            count++;
-        }
+        views += list_columns(&across, v, views);
     }
     return count;
 }
@@ -88,15 +107,20 @@ size_t ht_binary_runs(const ht_binary_task *task, const ht_binary_view *v, ht_bi
 }
 
 // Lists pixels first ..< end of Y, the first of which has its tap 0 at `at`, the next `step` bytes behind.
-static size_t list(const ht_binary_task *task, size_t first, size_t end, uintptr_t at, size_t step, const char **x,
-                   size_t *t, char **y) {
+static inline size_t list(const ht_binary_task *task, size_t first, size_t end, uintptr_t at, size_t step,
+                          const char **x, size_t *t, char **y) {
     const size_t count = end - first;
     char *line = (char *)task->y + first * task->y_stride;
-    for (size_t i = 0; i < count; i++) x[i] = (const char *)(at + i * step);
     if (t)
-        for (size_t i = 0; i < count; i++) t[i] = first + i;
+        for (size_t i = 0; i < count; i++, at += step) {
+            x[i] = (const char *)at;
+            t[i] = first + i;
+        }
     else
-        for (size_t i = 0; i < count; i++) y[i] = line + i * task->y_stride;
+        for (size_t i = 0; i < count; i++, at += step, line += task->y_stride) {
+            x[i] = (const char *)at;
+            y[i] = line;
+        }
     return count;
 }
 
