@@ -192,7 +192,12 @@ static const ht_binary_vectors vectors = {tile, ht_binary_store_plain};
 
 void ht_binary_gemm_avx512popcnt(const ht_binary_task *task) {
     switch (ht_binary_design_of(task)) {
-    case HT_BINARY_PIXELS: ht_binary_pixels_run(task); break;
+    case HT_BINARY_PIXELS: {
+        ht_binary_task rest = *task;
+        rest.t_begin = ht_binary_pixels_run(task);
+        if (rest.t_begin < rest.t_end) ht_binary_tiles_run(&vectors, &rest);
+        break;
+    }
     case HT_BINARY_CHANNELS: ht_binary_channels_run(task); break;
     default: ht_binary_tiles_run(&vectors, task);
     }

@@ -53,12 +53,6 @@ static size_t pixels_at_once(const ht_binary_layout *l, size_t t) {
     return ht_min(t, ht_max(tiles, 8) * HT_BINARY_ROWS);
 }
 
-static size_t take(char **memory, size_t bytes) {
-    const size_t rounded = ht_round_up(bytes, HT_ALIGNMENT);
-    if (*memory) *memory += rounded;
-    return rounded;
-}
-
 static bool counts_outside(const ht_conv *conv) { return conv && conv->shape.padding != HT_PADDING_ZERO; }
 
 // Whether the runs of all views are listed at once, rather than those of a part when it comes.
@@ -68,10 +62,10 @@ static bool keeps_runs(const ht_binary_layout *l, size_t views) { return l->taps
 static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t t, char *memory) {
     const size_t views = ht_binary_views(conv, NULL), pixels = pixels_at_once(l, t);
     size_t bytes = 0;
-#define TAKE(member, count)                                  \
-    do {                                                     \
-        j->member = (void *)memory;                          \
-        bytes += take(&memory, (count) * sizeof *j->member); \
+#define TAKE(member, count)                                      \
+    do {                                                         \
+        j->member = (void *)memory;                              \
+        bytes += ht_carve(&memory, (count) * sizeof *j->member); \
     } while (0)
     j->view_count = views;
     j->keeps_runs = keeps_runs(l, views);

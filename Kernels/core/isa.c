@@ -91,7 +91,7 @@ static bool runs(ht_isa isa) {
     case HT_ISA_AVX512_BF16: return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512bf16");
     case HT_ISA_AVX512_POPCNT:
         return runs(HT_ISA_AVX512) && HT_CPU_HAS("avx512vpopcntdq") && HT_CPU_HAS("avx512bitalg") &&
-               HT_CPU_HAS("avx512vbmi2") && HT_CPU_HAS("gfni");
+               HT_CPU_HAS("avx512vbmi") && HT_CPU_HAS("avx512vbmi2") && HT_CPU_HAS("gfni");
     default: return false;
     }
 }

@@ -21,6 +21,14 @@ static inline size_t ht_ceil_div(size_t a, size_t b) { return a / b + (a % b != 
 static inline size_t ht_round_up(size_t a, size_t b) { return ht_ceil_div(a, b) * b; }
 static inline bool ht_is_aligned(const void *p, size_t alignment) { return (uintptr_t)p % alignment == 0; }
 
+/// Moves *memory behind so many bytes, rounded up to the alignment, which it returns; null memory stays null, so that
+/// the same code counts what it needs and then lays it out.
+static inline size_t ht_carve(char **memory, size_t bytes) {
+    const size_t rounded = ht_round_up(bytes, HT_ALIGNMENT);
+    if (*memory) *memory += rounded;
+    return rounded;
+}
+
 /// Checks a matrix operand of rows x columns elements and turns a stride of 0 into that of rows without a gap. A matrix
 /// without elements may be null. Every byte offset into it must fit in ptrdiff_t.
 /// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW.

@@ -71,7 +71,7 @@ typedef enum ht_isa {
     HT_ISA_NEON_DOTPROD = 8,  // NEON and the 8-bit dot products
     HT_ISA_NEON_I8MM = 9,  // NEON, dot products and 8-bit matrix products
     HT_ISA_NEON_BF16 = 10,  // NEON and bfloat16 products
-    HT_ISA_AVX512_POPCNT = 11  // AVX-512 as above, VPOPCNTDQ, BITALG, VBMI2 and GFNI
+    HT_ISA_AVX512_POPCNT = 11  // AVX-512 as above, VPOPCNTDQ, BITALG, VBMI, VBMI2 and GFNI
 } ht_isa;
 
 /// "auto", "ref", "avx2", "avx512", "avxvnni", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16",

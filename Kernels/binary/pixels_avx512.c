@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+// The design with pixels in the lanes, in AVX-512: panels of 512 pixels, each output a list of vectors to add up.
+//
+// With S the inputs of a pixel that are -1 and that the list of an output names, and A those of all its inputs, a pixel
+// differs from the weights in (-1 seen) + T places, T = 2 S - A, where the list is of weights that are +1, and in (-1
+// seen) - T where it is of those that are -1. Counters hold T / 2 from floor(-A / 2) on, and the lowest bit of A is
+// that of T.
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(                                                                           \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,gfni,bmi,bmi2"))), \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,gfni,bmi,bmi2")
+#endif
+
+#include "panels.h"
+#include "slices.h"
+
+typedef struct job {
+    const ht_binary_task *task;
+    ht_binary_panels p;
+    size_t lane;  // the first of the panel
+    size_t first_string;  // the place of its first taps in the strings
+    size_t present[HT_PANELS_VIEWS];  // views that have lanes in the panel
+    size_t present_count;
+    __m512i start[HT_SLICES_MAX];  // of the counters of all outputs
+    __m512i lowest;  // bit of T
+} job;
+
+HT_INLINE char *vector(char *vectors, size_t i) { return vectors + i * HT_PANELS_VECTOR; }
+
+HT_INLINE __m512i load(const char *vectors, size_t i) { return _mm512_load_si512(vectors + i * HT_PANELS_VECTOR); }
+
+HT_INLINE void store(char *vectors, size_t i, __m512i v) { _mm512_store_si512(vectors + i * HT_PANELS_VECTOR, v); }
+
+// MARK: strings
+
+// Word `word` of the pixels in 512 lanes of X from `first` on, which may be in front of the images.
+static void gather_words(const job *j, ptrdiff_t first, size_t word, uint64_t *words) {
+    const char *x = (const char *)j->task->x + word * sizeof *words;
+    const size_t stride = j->task->x_stride;
+    size_t i = first < 0 ? ht_min(HT_BINARY_PANEL, (size_t)-first) : 0;
+    memset(words, 0, i * sizeof *words);
+    while (i < HT_BINARY_PANEL) {
+        const ht_binary_line line = ht_binary_line_at(&j->p.x, (size_t)(first + (ptrdiff_t)i));
+        const size_t end = i + ht_min(line.count, HT_BINARY_PANEL - i);
+        const char *from = x + line.pixel * stride;
+        if (stride == sizeof *words)
+            memcpy(words + i, from, (end - i) * sizeof *words);
+        else
+            for (size_t k = i; k < end; k++, from += stride) memcpy(words + k, from, sizeof *words);
+        i = end + ht_min(line.gap, HT_BINARY_PANEL - end);
+        memset(words + end, 0, (i - end) * sizeof *words);
+    }
+}
+
+// The number of channels that are -1, whose bits are rows of the strings as well.
+static void count_channels(const job *j, char *block) {
+    const ht_binary_panels *p = &j->p;
+    __m512i sum[HT_SLICES_MAX];
+    for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) sum[bit] = _mm512_setzero_si512();
+    ht_slices_add_list(p->all, ht_round_up(p->channels, HT_SLICES_GROUP), block, sum, HT_SLICES_MAX);
+    for (size_t bit = 0; bit < p->count_bits; bit++) store(block, p->channels + 1 + bit, sum[bit]);
+}
+
+static void make_strings(const job *j, ptrdiff_t first, size_t blocks) {
+    const ht_binary_panels *p = &j->p;
+    for (size_t b = 0; b < blocks; b++, first += HT_BINARY_PANEL) {
+        char *block = vector(p->strings, b * p->string_rows);
+        for (size_t channel = 0; channel < p->channels; channel += 64) {
+            gather_words(j, first, channel / 64, p->words);
+            if (p->channels - channel >= 64) {
+                ht_slices_from_words(p->words, vector(block, channel));
+            } else {
+                char some[64 * HT_PANELS_VECTOR];
+                ht_slices_from_words(p->words, some);
+                memcpy(vector(block, channel), some, (p->channels - channel) * HT_PANELS_VECTOR);
+            }
+        }
+        store(block, p->channels, _mm512_setzero_si512());
+        count_channels(j, block);
+    }
+}
+
+// Rows first ..< first + count of the strings as the lanes of the panel see them through a tap.
+static void shift_strings(const job *j, size_t tap, size_t first, size_t count, char *to) {
+    const ht_binary_panels *p = &j->p;
+    const size_t width = j->task->layout->of.kernel_width;
+    const size_t place = j->first_string + tap / width * p->tap_down + tap % width * p->tap_across;
+    const char *low = vector(p->strings, place / HT_BINARY_PANEL * p->string_rows + first);
+    const char *high = vector((char *)low, p->string_rows);
+    const __m512i lanes = load(p->tap_lanes, tap), bits = _mm512_set1_epi64((long long)(place % 64));
+    const __m512i word = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
+                                          _mm512_set1_epi64((long long)(place % HT_BINARY_PANEL / 64)));
+    const __m512i next = _mm512_add_epi64(word, _mm512_set1_epi64(1));
+    for (size_t i = 0; i < count; i++) {
+        const __m512i a = load(low, i), b = load(high, i);
+        const __m512i v =
+            _mm512_shrdv_epi64(_mm512_permutex2var_epi64(a, word, b), _mm512_permutex2var_epi64(a, next, b), bits);
+        store(to, i, _mm512_and_si512(v, lanes));
+    }
+}
+
+// MARK: lanes of views
+
+// Lanes begin ..< end of the panel.
+HT_INLINE __m512i lanes_between(ptrdiff_t begin, ptrdiff_t end) {
+    const __m512i word = _mm512_setr_epi64(0, 64, 128, 192, 256, 320, 384, 448), zero = _mm512_setzero_si512();
+    const __m512i ones = _mm512_set1_epi64(-1);
+    const __m512i from = _mm512_max_epi64(zero, _mm512_sub_epi64(_mm512_set1_epi64(begin), word));
+    const __m512i to = _mm512_max_epi64(zero, _mm512_sub_epi64(_mm512_set1_epi64(end), word));
+    return _mm512_andnot_si512(_mm512_sllv_epi64(ones, to), _mm512_sllv_epi64(ones, from));
+}
+
+// The lanes of the panel in places begin ..< end of each `period` lanes.
+static __m512i lanes_of(size_t lane, size_t period, size_t begin, size_t end) {
+    __m512i lanes = _mm512_setzero_si512();
+    for (ptrdiff_t at = -(ptrdiff_t)(lane % period); at < HT_BINARY_PANEL; at += (ptrdiff_t)period)
+        lanes = _mm512_or_si512(lanes, lanes_between(at + (ptrdiff_t)begin, at + (ptrdiff_t)end));
+    return lanes;
+}
+
+// Views are rectangles: a range of rows and one of columns.
+static void find_view_lanes(job *j) {
+    const ht_binary_panels *p = &j->p;
+    const size_t pitch = p->y.pitch;
+    __m512i columns[HT_PANELS_VIEWS], rows = _mm512_set1_epi64(-1);
+    j->present_count = 0;
+    for (size_t v = 0; v < p->views; v++) {
+        const ht_binary_view *view = &p->view[v];
+        const size_t column = v % p->view_columns;
+        if (!j->task->conv)
+            columns[column] = rows;
+        else if (v == column)
+            columns[column] = lanes_of(j->lane, pitch, view->columns.begin, view->columns.end);
+        if (j->task->conv && column == 0)
+            rows = lanes_of(j->lane, pitch * p->y.rows, view->rows.begin * pitch, view->rows.end * pitch);
+        const __m512i lanes = _mm512_and_si512(rows, columns[column]);
+        store(p->view_lanes, v, lanes);
+        if (_mm512_test_epi64_mask(lanes, lanes)) j->present[j->present_count++] = v;
+    }
+}
+
+// The lanes whose pixels see a tap inside the image.
+static void find_tap_lanes(job *j) {
+    const ht_binary_layout *l = j->task->layout;
+    for (size_t tap = 0; tap < l->taps; tap++) {
+        __m512i lanes = _mm512_setzero_si512();
+        for (size_t i = 0; i < j->present_count; i++) {
+            if (ht_binary_view_sees(l, &j->p.view[j->present[i]], tap))
+                lanes = _mm512_or_si512(lanes, load(j->p.view_lanes, j->present[i]));
+        }
+        store(j->p.tap_lanes, tap, lanes);
+    }
+}
+
+// For each set of views the lanes that are in one of them.
+static void make_tables(job *j) {
+    for (size_t first = 0; first < j->present_count; first += HT_PANELS_TABLE_VIEWS) {
+        char *table = vector(j->p.tables, first / HT_PANELS_TABLE_VIEWS * HT_PANELS_TABLE);
+        store(table, 0, _mm512_setzero_si512());
+        for (size_t i = 0; i < ht_min(HT_PANELS_TABLE_VIEWS, j->present_count - first); i++) {
+            const __m512i lanes = load(j->p.view_lanes, j->present[first + i]);
+            for (size_t set = 0; set < (size_t)1 << i; set++)
+                store(table, set + ((size_t)1 << i), _mm512_or_si512(lanes, load(table, set)));
+        }
+    }
+}
+
+// MARK: limits
+
+// The weights of an output that are -1 in all taps, or in those that a view sees.
+static void count_minus(const job *j, const ht_binary_view *view, int32_t *counts) {
+    const ht_binary_layout *l = j->task->layout;
+    memset(counts, 0, l->of.outputs * sizeof *counts);
+    for (size_t tap = 0; tap < l->taps; tap++) {
+        if (view && !ht_binary_view_sees(l, view, tap)) continue;
+        const int32_t *minus = j->p.lists.minus + tap * l->of.outputs;
+        for (size_t o = 0; o < l->of.outputs; o++) counts[o] += minus[o];
+    }
+}
+
+static int32_t clamp(int32_t v, int32_t low, int32_t high) { return v < low ? low : v > high ? high : v; }
+
+// A sum is base - 2 T where lists are of weights that are +1, base + 2 T where of those that are -1. It is below the
+// level where T >= limit, or where T < limit: then j->p.inverted is set for the former.
+static void find_limits(job *j, size_t v, const int32_t *all) {
+    const ht_binary_layout *l = j->task->layout;
+    const ht_binary_view *view = &j->p.view[v];
+    const ht_padding padding = j->task->conv ? j->task->conv->shape.padding : HT_PADDING_ZERO;
+    const ht_binary_threshold *threshold = j->task->epilogue.threshold;
+    const int32_t *levels = threshold ? threshold->level : NULL;
+    const int32_t inputs = (int32_t)(l->taps * l->of.tap_columns);
+    const size_t taps = (view->down.end - view->down.begin) * (view->across.end - view->across.begin);
+    const int32_t seen = (int32_t)(taps * l->of.tap_columns), outside = inputs - seen;
+    const bool adds = j->task->x_dtype == HT_DTYPE_U1;
+    // What each tap outside the image adds for each input: +1, -1 or nothing, times the weight.
+    const int32_t pad = padding == HT_PADDING_ZERO ? 0 : padding == HT_PADDING_PLUS_ONE ? 1 : -1;
+    int32_t *limit = j->p.limit + v * j->p.outputs;
+    count_minus(j, view, limit);
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
+        const int32_t level = clamp(levels ? levels[o] : 0, -inputs, inputs + 1);
+        const int32_t base = adds ? 0 : seen - 2 * limit[o] + pad * (outside - 2 * (all[o] - limit[o]));
+        const bool plus = j->p.lists.of_plus[o];
+        int32_t below;
+        if (adds)
+            below = plus ? level : 1 - level;
+        else
+            below = plus ? ((base - level) >> 1) + 1 : (level - base + 1) >> 1;
+        limit[o] = clamp(below, -inputs, inputs + 1);
+    }
+}
+
+static void find_inverted(job *j) {
+    const ht_binary_threshold *threshold = j->task->epilogue.threshold;
+    const uint8_t *flip = threshold ? threshold->flip : NULL;
+    const bool adds = j->task->x_dtype == HT_DTYPE_U1;
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
+        const bool flips = flip && flip[o / 8] >> o % 8 & 1;
+        j->p.inverted[o] = ((j->p.lists.of_plus[o] != 0) != adds) != flips;
+    }
+}
+
+// MARK: sums
+
+// floor(-A / 2), where the counters begin: sums of strings as long as the window, not of all its inputs.
+static void find_start(job *j, char *shifted) {
+    const ht_binary_panels *p = &j->p;
+    __m512i sum[HT_SLICES_MAX], carry = _mm512_set1_epi64(-1);
+    for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) sum[bit] = _mm512_setzero_si512();
+    for (size_t tap = 0; tap < j->task->layout->taps; tap++) {
+        __m512i up = _mm512_setzero_si512();
+        shift_strings(j, tap, p->channels + 1, p->count_bits, shifted);
+        for (size_t bit = 0; bit < HT_SLICES_MAX; bit++)
+            up = bit < p->count_bits ? ht_slices_full_add(&sum[bit], load(shifted, bit), up)
+                                     : ht_slices_half_add(&sum[bit], up);
+    }
+    j->lowest = sum[0];
+    for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) {
+        sum[bit] = _mm512_xor_si512(sum[bit], _mm512_set1_epi64(-1));
+        carry = ht_slices_half_add(&sum[bit], carry);
+        if (bit) j->start[bit - 1] = sum[bit];
+    }
+    j->start[HT_SLICES_MAX - 1] = j->start[HT_SLICES_MAX - 2];
+}
+
+// The vectors of the inputs of a chunk, and one of zeros.
+static void make_inputs(const job *j, size_t chunk) {
+    const ht_binary_panels *p = &j->p;
+    const size_t first = chunk * p->lists.chunk_inputs;
+    const size_t end = ht_min(first + p->lists.chunk_inputs, j->task->layout->taps * p->channels);
+    for (size_t i = first; i < end;) {
+        const size_t channel = i % p->channels, count = ht_min(end - i, p->channels - channel);
+        shift_strings(j, i / p->channels, channel, count, vector(p->inputs, i - first));
+        i += count;
+    }
+    store(p->inputs, p->lists.chunk_inputs, _mm512_setzero_si512());
+}
+
+// For each bit of the limits of an output the set of views where it is set, in 16 numbers a table.
+HT_INLINE void find_sets(const job *j, size_t o, uint32_t sets[HT_PANELS_TABLES][16]) {
+    const __m512i bits = _mm512_sllv_epi32(_mm512_set1_epi32(1),
+                                           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    size_t first = 0, table = 0;
+    do {
+        __m512i set = _mm512_setzero_si512(), view = _mm512_set1_epi32(HT_PANELS_VECTOR);
+        for (size_t i = first; i < ht_min(first + HT_PANELS_TABLE_VIEWS, j->present_count); i++) {
+            const __m512i limit = _mm512_set1_epi32(j->p.limit[j->present[i] * j->p.outputs + o]);
+            set = _mm512_mask_or_epi32(set, _mm512_test_epi32_mask(limit, bits), set, view);
+            view = _mm512_add_epi32(view, view);
+        }
+        _mm512_storeu_si512(sets[table++], set);
+        first += HT_PANELS_TABLE_VIEWS;
+    } while (first < j->present_count);
+}
+
+HT_INLINE __m512i limit_bit(const job *j, uint32_t sets[HT_PANELS_TABLES][16], size_t bit) {
+    __m512i lanes = _mm512_load_si512(j->p.tables + sets[0][bit]);
+    for (size_t table = 1; table * HT_PANELS_TABLE_VIEWS < j->present_count; table++)
+        lanes =
+            _mm512_or_si512(lanes, _mm512_load_si512(vector(j->p.tables, table * HT_PANELS_TABLE) + sets[table][bit]));
+    return lanes;
+}
+
+// Where T < limit: the borrow of their difference, in two's complement.
+HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size_t n) {
+    uint32_t sets[HT_PANELS_TABLES][16];
+    find_sets(j, o, sets);
+    __m512i below = _mm512_andnot_si512(j->lowest, limit_bit(j, sets, 0));
+    HT_UNROLL
+    for (size_t bit = 0; bit + 1 < n; bit++)
+        below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1), below, 0x8E);
+    below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, sets, n), below, 0xB2);
+    store(j->p.signs, o, _mm512_xor_si512(below, _mm512_set1_epi64(-(long long)j->p.inverted[o])));
+}
+
+// All outputs against a chunk.
+HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
+    const ht_binary_lists *lists = &j->p.lists;
+    const uint32_t *end = lists->end + chunk * j->task->layout->of.outputs;
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
+        const size_t from = chunk == 0 && o == 0 ? 0 : end[o - 1];
+        char *counters = vector(j->p.counters, o * j->p.counter_bits);
+        __m512i sum[HT_SLICES_MAX];
+        HT_UNROLL
+        for (size_t bit = 0; bit < n; bit++) sum[bit] = chunk ? load(counters, bit) : j->start[bit];
+        ht_slices_add_list(lists->entries + from * HT_SLICES_GROUP, (end[o] - from) * HT_SLICES_GROUP, j->p.inputs, sum,
+                           n);
+        if (chunk + 1 == lists->chunks) {
+            find_signs(j, o, sum, n);
+            continue;
+        }
+        HT_UNROLL
+        for (size_t bit = 0; bit < n; bit++) store(counters, bit, sum[bit]);
+    }
+}
+
+#define EACH_BITS(F) F(8) F(10) F(11) F(12) F(13) F(15)
+#define DEFINE(n) \
+    static void add_chunk_##n(const job *j, size_t chunk) { add_chunk(j, chunk, n); }
+EACH_BITS(DEFINE)
+
+static void run_chunk(const job *j, size_t chunk) {
+    make_inputs(j, chunk);
+    switch (j->p.counter_bits) {
+#define CASE(n) \
+    case n: add_chunk_##n(j, chunk); break;
+        EACH_BITS(CASE)
+    }
+}
+
+// MARK: Y
+
+// The signs of 64 outputs of the pixels in the lanes of the panel, as far as they are the task's.
+static void scatter_words(const job *j, const uint64_t *words, size_t word) {
+    const ht_binary_task *task = j->task;
+    for (size_t i = 0; i < HT_BINARY_PANEL;) {
+        const ht_binary_line line = ht_binary_line_at(&j->p.y, j->lane + i);
+        const size_t left = line.count && line.pixel < task->t_end ? task->t_end - line.pixel : 0;
+        const size_t count = ht_min(ht_min(line.count, left), HT_BINARY_PANEL - i);
+        char *y = (char *)task->y + line.pixel * task->y_stride + word * sizeof *words;
+        if (task->y_stride == sizeof *words)
+            memcpy(y, words + i, count * sizeof *words);
+        else
+            for (size_t k = i; k < i + count; k++, y += task->y_stride) memcpy(y, words + k, sizeof *words);
+        i += ht_min(HT_BINARY_PANEL - i, line.count);
+        i += ht_min(HT_BINARY_PANEL - i, line.gap);
+    }
+}
+
+static void run_panel(job *j) {
+    const ht_binary_panels *p = &j->p;
+    find_view_lanes(j);
+    if (j->present_count == 0) return;
+    find_tap_lanes(j);
+    make_tables(j);
+    find_start(j, p->inputs);
+    for (size_t chunk = 0; chunk < p->lists.chunks; chunk++) run_chunk(j, chunk);
+    for (size_t o = j->task->o_begin; o < j->task->o_end; o += 64) {
+        ht_slices_to_words(vector(p->signs, o), p->words);
+        scatter_words(j, p->words, o / 64);
+    }
+}
+
+// MARK: tasks
+
+static void make_job(job *j, const ht_binary_task *task) {
+    j->task = task;
+    ht_binary_panels_make(task->layout, task->conv, task->t_end, task->scratch, &j->p);
+    j->p.lists = ht_binary_lists_of(task->layout, task->packed);
+    ht_binary_views(task->conv, j->p.view);
+    for (size_t channel = 0; channel < ht_round_up(j->p.channels, HT_SLICES_GROUP); channel++)
+        j->p.all[channel] = (uint16_t)(ht_min(channel, j->p.channels) * HT_SLICES_ENTRY);
+    memset(j->p.signs, 0, j->p.outputs * HT_PANELS_VECTOR);
+    find_inverted(j);
+    int32_t *all = j->p.count;
+    count_minus(j, NULL, all);
+    for (size_t v = 0; v < j->p.views; v++) find_limits(j, v, all);
+}
+
+size_t ht_binary_pixels_run(const ht_binary_task *task) {
+    job j;
+    make_job(&j, task);
+    const ht_binary_panels *p = &j.p;
+    const size_t begin = ht_binary_lane_of(&p->y, task->t_begin);
+    const size_t end = ht_binary_lane_of(&p->y, task->t_end - 1) + 1;
+    size_t panels = (end - begin) / HT_BINARY_PANEL;
+    if (end - begin - panels * HT_BINARY_PANEL >= HT_PANELS_LEAST) panels++;
+    for (size_t first = 0; first < panels; first += HT_PANELS_AT_ONCE) {
+        const size_t count = ht_min(HT_PANELS_AT_ONCE, panels - first);
+        const size_t lane = begin + first * HT_BINARY_PANEL;
+        make_strings(&j, (ptrdiff_t)lane - (ptrdiff_t)p->lead, count + ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1);
+        for (size_t i = 0; i < count; i++) {
+            j.lane = lane + i * HT_BINARY_PANEL;
+            j.first_string = i * HT_BINARY_PANEL;
+            run_panel(&j);
+        }
+    }
+    return ht_binary_pixel_from(&p->y, begin + panels * HT_BINARY_PANEL, task->t_end);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
