@@ -13,6 +13,11 @@
 const ht_entry ht_binary_gemm_table[] = {
 #if defined(__x86_64__)
     {"binary_gemm", HT_ISA_AVX512_POPCNT, (ht_fn)ht_binary_gemm_avx512popcnt},
+    {"binary_gemm", HT_ISA_AVX512, (ht_fn)ht_binary_gemm_avx512},
+    {"binary_gemm", HT_ISA_AVX2, (ht_fn)ht_binary_gemm_avx2},
+#elif defined(__aarch64__)
+    {"binary_gemm", HT_ISA_NEON_DOTPROD, (ht_fn)ht_binary_gemm_neondot},
+    {"binary_gemm", HT_ISA_NEON, (ht_fn)ht_binary_gemm_neon},
 #endif
     {"binary_gemm", HT_ISA_REF, (ht_fn)ht_binary_gemm_ref},
     {0},
