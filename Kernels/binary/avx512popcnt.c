@@ -40,18 +40,19 @@ typedef uint16_t __attribute__((may_alias)) ht_half;
     } while (0)
 
 // The first step, to which nothing need be added.
-#define SET_ROW(blocks)                                                                                          \
-    do {                                                                                                         \
-        const ht_word *x_ = (const ht_word *)(const void *)(tile->x[r] + at);                                    \
-        if ((blocks) == 2)                                                                                       \
-            __asm__(                                                                                             \
-                "vpbroadcastd %4, %1\n\tvpxord %2, %1, %0\n\tvpxord %3, %1, %1\n\tvpopcntd %0, %0\n\t"           \
-                "vpopcntd %1, %1"                                                                                \
-                : "=&v"(sums[r][0]), "=&v"(sums[r][1])                                                           \
-                : "v"(w0), "v"(w1), "m"(*x_));                                                                   \
-        else                                                                                                     \
-            __asm__("vpbroadcastd %2, %0\n\tvpxord %1, %0, %0\n\tvpopcntd %0, %0" : "=&v"(sums[r][0]) : "v"(w0), \
-                    "m"(*x_));                                                                                   \
+#define SET_ROW(blocks)                                                                                \
+    do {                                                                                               \
+        const ht_word *x_ = (const ht_word *)(const void *)(tile->x[r] + at);                          \
+        if ((blocks) == 2)                                                                             \
+            __asm__(                                                                                   \
+                "vpbroadcastd %4, %1\n\tvpxord %2, %1, %0\n\tvpxord %3, %1, %1\n\tvpopcntd %0, %0\n\t" \
+                "vpopcntd %1, %1"                                                                      \
+                : "=&v"(sums[r][0]), "=&v"(sums[r][1])                                                 \
+                : "v"(w0), "v"(w1), "m"(*x_));                                                         \
+        else                                                                                           \
+            __asm__("vpbroadcastd %2, %0\n\tvpxord %1, %0, %0\n\tvpopcntd %0, %0"                      \
+                    : "=&v"(sums[r][0])                                                                \
+                    : "v"(w0), "m"(*x_));                                                              \
     } while (0)
 
 // The words of a step are those at `at` bytes behind each row's first.
@@ -188,7 +189,7 @@ static void tile(const ht_binary_tile *tile) {
     kernels[tile->rows - 1][tile->blocks - 1](tile);
 }
 
-static const ht_binary_vectors vectors = {tile, ht_binary_store_plain};
+static const ht_binary_vectors vectors = {tile, ht_sums_store_avx512};
 
 void ht_binary_gemm_avx512popcnt(const ht_binary_task *task) {
     switch (ht_binary_design_of(task)) {

@@ -26,9 +26,10 @@ typedef struct panels {
 static bool make_panels(const ht_binary_layout *l, panels *p) {
     const size_t sheets = ht_ceil_div(l->of.tap_columns, HT_BINARY_SHEET);
     size_t planes;
-    *p = (panels){ht_ceil_div(l->of.outputs, HT_BINARY_PANEL), sheets, l->of.tap_columns + sheets, 0, 0};
-    return ht_mul(l->taps, HT_BINARY_PANEL * sizeof(int32_t), &p->planes) && ht_mul(l->taps, p->tap_planes, &planes) &&
-           ht_mul(planes, PLANE, &planes) && ht_add(p->planes, planes, &p->bytes);
+    *p = (panels){ht_ceil_div(l->of.outputs, HT_BINARY_SHEET_OUTPUTS), sheets, l->of.tap_columns + sheets, 0, 0};
+    return ht_mul(l->taps, HT_BINARY_SHEET_OUTPUTS * sizeof(int32_t), &p->planes) &&
+           ht_mul(l->taps, p->tap_planes, &planes) && ht_mul(planes, PLANE, &planes) &&
+           ht_add(p->planes, planes, &p->bytes);
 }
 
 ht_status ht_binary_channels_bytes(const ht_binary_layout *l, size_t *bytes) {
@@ -71,12 +72,12 @@ void ht_binary_channels_pack(const ht_binary_layout *l, void *packed) {
     for (size_t block = 0; block < l->blocks; block += 2) {
         const uint32_t *first = ht_binary_words(l, packed, block);
         const uint32_t *second = block + 1 < l->blocks ? ht_binary_words(l, packed, block + 1) : NULL;
-        const size_t o = block * HT_BINARY_BLOCK, lane = o % HT_BINARY_PANEL;
-        char *panel = (char *)packed + l->behind + o / HT_BINARY_PANEL * p.bytes;
+        const size_t o = block * HT_BINARY_BLOCK, lane = o % HT_BINARY_SHEET_OUTPUTS;
+        char *panel = (char *)packed + l->behind + o / HT_BINARY_SHEET_OUTPUTS * p.bytes;
         for (size_t tap = 0; tap < l->taps; tap++) {
             const size_t at = tap * l->tap_words * HT_BINARY_BLOCK;
             uint32_t *planes = (uint32_t *)(void *)(panel + p.planes) + tap * p.tap_planes * PLANE_WORDS;
-            int32_t *counts = (int32_t *)(void *)panel + tap * HT_BINARY_PANEL;
+            int32_t *counts = (int32_t *)(void *)panel + tap * HT_BINARY_SHEET_OUTPUTS;
             pack_tap(l, first + at, second ? second + at : NULL, planes + lane / 32, counts + lane);
         }
     }
@@ -210,7 +211,7 @@ static void list_band(job *j, const band *b) {
     const size_t pixels = (b->x_end - b->x_begin) * j->shape.width;
     j->clear = most_are_set(j, first, pixels);
     for (size_t i = 0; i < pixels; i++) {
-        const ht_binary_lists lists = {j->entries + i * sheets * j->list, j->list, j->eights + i * sheets};
+        const ht_binary_pixel_lists lists = {j->entries + i * sheets * j->list, j->list, j->eights + i * sheets};
         j->listed[i] = (uint32_t)j->slices->list(x_row(j, first + i), inputs, j->clear, &lists);
     }
 }
@@ -263,14 +264,14 @@ static void add_band(const job *j, const band *b, const char *panel) {
 typedef struct thresholds {
     size_t o_begin, o_end;  // of the panel's outputs that the task wants, counted from its first
     bool otherwise;
-    int32_t level[HT_BINARY_PANEL];
+    int32_t level[HT_BINARY_SHEET_OUTPUTS];
     _Alignas(64) uint8_t flips[PLANE];
 } thresholds;
 
 static void read_thresholds(const job *j, size_t o, thresholds *th) {
     const ht_binary_task *task = j->task;
     const ht_binary_threshold *given = task->epilogue.threshold;
-    const size_t outputs = ht_min(HT_BINARY_PANEL, task->layout->of.outputs - o);
+    const size_t outputs = ht_min(HT_BINARY_SHEET_OUTPUTS, task->layout->of.outputs - o);
     const int32_t most = (int32_t)(task->layout->taps * task->layout->of.tap_columns) + 1;
     th->o_begin = ht_max(o, task->o_begin) - o;
     th->o_end = ht_min(o + outputs, task->o_end) - o;
@@ -355,8 +356,10 @@ static void finish_view(const job *j, const band *b, const ht_binary_view *v, co
 static void run_band(job *j, const band *b) {
     const ht_binary_task *task = j->task;
     list_band(j, b);
-    for (size_t o = task->o_begin / HT_BINARY_PANEL * HT_BINARY_PANEL; o < task->o_end; o += HT_BINARY_PANEL) {
-        const char *panel = (const char *)task->packed + task->layout->behind + o / HT_BINARY_PANEL * j->panels.bytes;
+    for (size_t o = task->o_begin / HT_BINARY_SHEET_OUTPUTS * HT_BINARY_SHEET_OUTPUTS; o < task->o_end;
+         o += HT_BINARY_SHEET_OUTPUTS) {
+        const char *panel =
+            (const char *)task->packed + task->layout->behind + o / HT_BINARY_SHEET_OUTPUTS * j->panels.bytes;
         thresholds th;
         read_thresholds(j, o, &th);
         add_band(j, b, panel);

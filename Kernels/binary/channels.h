@@ -7,7 +7,7 @@
 #include "kernels.h"
 
 enum {
-    HT_BINARY_PANEL = 512,        // outputs of a vector
+    HT_BINARY_SHEET_OUTPUTS = 512,        // outputs of a vector
     HT_BINARY_SHEET = 512,        // inputs whose vectors stay in L1 while pixels meet them
     HT_BINARY_LISTED_MAX = 16383  // inputs of an output: counts and cuts fit in 16 bits
 };
@@ -34,11 +34,11 @@ void ht_binary_channels_run(const ht_binary_task *task);
 
 /// The inputs of a pixel that are set, or those that are clear: entries are 8 times the number of a vector in its
 /// sheet, which an address can scale to 64 bytes.
-typedef struct ht_binary_lists {
+typedef struct ht_binary_pixel_lists {
     uint16_t *entries;  // of the first sheet
     size_t stride;      // from sheet to sheet
     uint16_t *eights;   // of each sheet: entries by 8, the last 8 filled up with the vector of zeros
-} ht_binary_lists;
+} ht_binary_pixel_lists;
 
 /// Bit o of a pixel is set where 2 C - A < cut[o], A being how many inputs are listed and C how many of them have a
 /// set weight, or where it is not, as the flips say.
@@ -60,7 +60,7 @@ enum { HT_BINARY_CUT_PLANES = 16 };
 /// What an ISA brings. Vectors are 64 bytes, and so aligned.
 typedef struct ht_binary_slices {
     /// Returns how many inputs are listed.
-    size_t (*list)(const uint64_t *x, size_t inputs, bool clear, const ht_binary_lists *lists);
+    size_t (*list)(const uint64_t *x, size_t inputs, bool clear, const ht_binary_pixel_lists *lists);
     /// Adds the vectors of a list to counters of `planes` vectors.
     void (*add)(const uint16_t *entries, size_t eights, const void *sheet, void *counters, size_t planes);
     void (*cut)(const ht_binary_cuts *cuts, void *planes);

@@ -136,7 +136,7 @@ static void add_to_counters(const uint16_t *entries, size_t eights, const void *
 }
 
 // A word of 32 inputs at a time: compressed, the numbers of those that are set lie side by side.
-static size_t list_pixel(const uint64_t *x, size_t inputs, bool clear, const ht_binary_lists *lists) {
+static size_t list_pixel(const uint64_t *x, size_t inputs, bool clear, const ht_binary_pixel_lists *lists) {
     static const uint16_t numbers[32] = {0,   8,   16,  24,  32,  40,  48,  56,  64,  72,  80,
                                          88,  96,  104, 112, 120, 128, 136, 144, 152, 160, 168,
                                          176, 184, 192, 200, 208, 216, 224, 232, 240, 248};
@@ -166,17 +166,17 @@ static size_t list_pixel(const uint64_t *x, size_t inputs, bool clear, const ht_
 // MARK: cuts
 
 static void add_counts(int32_t *sums, const int32_t *counts, int32_t times) {
-    for (size_t o = 0; o < HT_BINARY_PANEL; o++) sums[o] += times * counts[o];
+    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) sums[o] += times * counts[o];
 }
 
 static void compute_cuts(const ht_binary_cuts *c, int16_t *cuts) {
-    int32_t sums[HT_BINARY_PANEL];
-    for (size_t o = 0; o < HT_BINARY_PANEL; o++) sums[o] = (c->sign * c->level[o] + c->constant) >> c->shift;
+    int32_t sums[HT_BINARY_SHEET_OUTPUTS];
+    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) sums[o] = (c->sign * c->level[o] + c->constant) >> c->shift;
     for (size_t tap = 0; tap < c->taps; tap++) {
         const int32_t times = c->sees[tap] ? c->seen : c->outside;
-        if (times) add_counts(sums, c->counts + tap * HT_BINARY_PANEL, times);
+        if (times) add_counts(sums, c->counts + tap * HT_BINARY_SHEET_OUTPUTS, times);
     }
-    for (size_t o = 0; o < HT_BINARY_PANEL; o++) {
+    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) {
         const int32_t low = sums[o] < -c->bound ? -c->bound : sums[o];
         cuts[o] = (int16_t)(low > c->bound ? c->bound : low);
     }
@@ -225,7 +225,7 @@ HT_INLINE void slice_bytes(const __m512i bytes[8], __m512i *planes) {
 }
 
 static void cut_view(const ht_binary_cuts *c, void *planes) {
-    int16_t cuts[HT_BINARY_PANEL];
+    int16_t cuts[HT_BINARY_SHEET_OUTPUTS];
     compute_cuts(c, cuts);
     __m512i low[8], high[8];
     HT_UNROLL

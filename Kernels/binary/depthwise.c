@@ -126,7 +126,8 @@ static void set_starts(const job *j, const ht_binary_view *v) {
         for (size_t column = 0; column < of->kernel_width; column++) {
             const size_t tap = row * of->kernel_width + column;
             const int8_t *signs = j->signs + tap * s->channels;
-            const bool seen = ht_binary_view_sees(j->task->layout, v, tap), counted = v->down.begin <= row && row < v->down.end;
+            const bool seen = ht_binary_view_sees(j->task->layout, v, tap),
+                       counted = v->down.begin <= row && row < v->down.end;
             const int32_t each = counted ? 1 : 0, of_sign = seen ? 0 : padding - each;
             for (size_t channel = 0; channel < s->channels; channel++)
                 j->starts[channel] += each + of_sign * signs[channel];

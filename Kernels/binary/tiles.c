@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-#include "core/operands.h"
-#include "core/ref_store.h"
-
 // A view's share of the pixels in work.
 typedef struct part {
     const ht_binary_view *view;
@@ -45,8 +42,8 @@ typedef struct pair {
 
 // MARK: scratch
 
-// As many pixels as lists are to hold, whose words stay in L2 while one pair of blocks after the other meets them; whole
-// tiles.
+// As many pixels as lists are to hold, whose words stay in L2 while one pair of blocks after the other meets them;
+// whole tiles.
 static size_t pixels_at_once(const ht_binary_layout *l, size_t t) {
     const size_t pixel_bytes = ht_max(1, l->tap_words * sizeof(uint32_t));
     const size_t tiles = ht_min(HT_BINARY_TILES_AT_ONCE, HT_BINARY_X_BYTES / pixel_bytes / HT_BINARY_ROWS);
@@ -167,29 +164,6 @@ static void read_thresholds(const ht_binary_task *task, pair *p) {
     }
 }
 
-// MARK: stores
-
-// By bytes: other threads may be at work on the same word.
-static void store_bit(const ht_binary_task *task, size_t t, size_t column, bool set) {
-    uint8_t *byte = (uint8_t *)task->y + t * task->y_stride + column / 8;
-    const unsigned bit = 1u << column % 8;
-    *byte = (uint8_t)(set ? *byte | bit : *byte & ~bit);
-}
-
-void ht_binary_store_plain(const ht_binary_output *out) {
-    const ht_binary_task *task = out->task;
-    for (size_t r = 0; r < out->rows; r++)
-        for (size_t i = 0; i < out->columns; i++) {
-            const size_t t = out->t[r], column = task->y_first + out->o + i;
-            const int32_t sum = out->sums[r * HT_BINARY_COLUMNS + i];
-            if (task->y_dtype == HT_DTYPE_B1)
-                store_bit(task, t, column, ht_ref_is_negative(&task->epilogue, sum, column));
-            else
-                ht_ref_store_sum(&task->epilogue, task->y_dtype, sum, t, column, ht_binary_residual(task, t, column),
-                                 ht_binary_y(task, t, column));
-        }
-}
-
 // Bits of a group that do not begin at a byte's boundary are put in one at a time.
 static bool kernel_stores(const ht_binary_task *task) {
     if (task->y_dtype == HT_DTYPE_B1)
@@ -209,6 +183,7 @@ static void run_part(const job *j, const part *part, pair *p) {
     char *rows[HT_BINARY_ROWS];
     for (size_t r = 0; !j->stores_itself && r < HT_BINARY_ROWS; r++) rows[r] = (char *)sums[r];
     ht_binary_tile tile = p->tile;
+    if (!j->stores_itself) tile.columns = tile.blocks * HT_BINARY_BLOCK;
     tile.runs = part->runs;
     tile.run_count = j->keeps_runs ? part->run_count : ht_binary_runs(task, part->view, j->runs);
     for (size_t first = part->first, end = first + part->count; first < end; first += HT_BINARY_ROWS) {
@@ -217,7 +192,18 @@ static void run_part(const job *j, const part *part, pair *p) {
         tile.y = j->stores_itself ? j->y + first : rows;
         j->vectors->tile(&tile);
         if (j->stores_itself) continue;
-        const ht_binary_output out = {task, sums[0], j->t + first, tile.rows, p->o, tile.columns};
+        const ht_sums out = {.at = sums[0],
+                             .row_step = HT_BINARY_COLUMNS,
+                             .strip_step = HT_BINARY_BLOCK,
+                             .rows = tile.rows,
+                             .columns = p->tile.columns,
+                             .t = j->t + first,
+                             .column = task->y_first + p->o,
+                             .epilogue = &task->epilogue,
+                             .y = task->y,
+                             .y_stride = task->y_stride,
+                             .y_dtype = task->y_dtype,
+                             .y_order = task->y_order};
         j->vectors->store(&out);
     }
 }
@@ -249,7 +235,9 @@ static void run_pair(const job *j, size_t o) {
                               .block_words = l->block_words,
                               .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),
                               .columns = columns,
-                              .y_offset = !j->stores_itself ? 0 : bits ? column / 8 : column * sizeof(int32_t),
+                              .y_offset = !j->stores_itself ? 0
+                                          : bits            ? column / 8
+                                                            : column * sizeof(int32_t),
                               .finish = &p.finish};
     if (p.finish.bits) read_thresholds(task, &p);
     for (size_t tap = 0; j->counts_outside && tap < l->taps; tap++)

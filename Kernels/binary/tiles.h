@@ -4,6 +4,7 @@
 #ifndef HT_BINARY_TILES_H
 #define HT_BINARY_TILES_H
 
+#include "core/sums.h"
 #include "views.h"
 
 enum {
@@ -39,19 +40,10 @@ typedef struct ht_binary_tile {
     const ht_binary_finish *finish;
 } ht_binary_tile;
 
-/// Finished sums on their way to Y.
-typedef struct ht_binary_output {
-    const ht_binary_task *task;
-    const int32_t *sums;  // [row][HT_BINARY_COLUMNS]
-    const size_t *t;  // of each row
-    size_t rows;
-    size_t o, columns;  // of the group
-} ht_binary_output;
-
 /// What one ISA brings to the shared loops.
 typedef struct ht_binary_vectors {
     void (*tile)(const ht_binary_tile *tile);
-    void (*store)(const ht_binary_output *output);
+    ht_sums_store *store;
 } ht_binary_vectors;
 
 /// One thread's product with the kernels of one ISA.
@@ -59,8 +51,5 @@ void ht_binary_tiles_run(const ht_binary_vectors *vectors, const ht_binary_task 
 
 /// Its scratch for t rows; `conv` may be null. Errors: OVERFLOW.
 ht_status ht_binary_tiles_scratch(const ht_binary_layout *layout, const ht_conv *conv, size_t t, size_t *bytes);
-
-/// `store` for any machine.
-void ht_binary_store_plain(const ht_binary_output *output);
 
 #endif

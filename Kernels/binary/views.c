@@ -127,8 +127,7 @@ static inline size_t list(const ht_binary_task *task, size_t first, size_t end, 
 size_t ht_binary_view_pixels(const ht_binary_task *task, const ht_binary_view *v, size_t t_begin, size_t t_end,
                              const char **x, size_t *t, char **y) {
     const uintptr_t x_begin = (uintptr_t)task->x + task->x_first / 8;
-    if (!task->conv)
-        return list(task, t_begin, t_end, x_begin + t_begin * task->x_stride, task->x_stride, x, t, y);
+    if (!task->conv) return list(task, t_begin, t_end, x_begin + t_begin * task->x_stride, task->x_stride, x, t, y);
     const ht_conv *conv = task->conv;
     const ht_conv_shape *s = &conv->shape;
     const size_t out_pixels = conv->out_height * conv->out_width;

@@ -84,6 +84,20 @@ HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
         __builtin_memcpy(to, &low, in.count * sizeof *to);
 }
 
+// 32-bit integers as floats.
+HT_INLINE ht_vec ht_load_sums(const int32_t *from) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+// The low bytes of integers near v, ties to even, plus zero.
+HT_INLINE void ht_store_bytes(uint8_t *to, ht_vec v, int32_t zero) {
+    const __m256i low_bytes = _mm256_setr_epi32(0x0c080400, -1, -1, -1, 0x0c080400, -1, -1, -1);
+    __m256i near = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(zero));
+    __m256i bytes = _mm256_shuffle_epi8(near, low_bytes);
+    __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64((__m128i *)(void *)to, both);
+}
+
 // Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
 HT_INLINE void ht_vtranspose(ht_vec r[HT_VEC_LANES]) {
     __m256 t[8];

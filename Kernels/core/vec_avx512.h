@@ -67,6 +67,15 @@ HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
     _mm256_mask_storeu_epi16(to, in, _mm512_cvtepi32_epi16(_mm512_srli_epi32(near, 16)));
 }
 
+// 32-bit integers as floats.
+HT_INLINE ht_vec ht_load_sums(const int32_t *from) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(from)); }
+
+// The low bytes of integers near v, ties to even, plus zero.
+HT_INLINE void ht_store_bytes(uint8_t *to, ht_vec v, int32_t zero) {
+    __m512i near = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(near));
+}
+
 // Rows become columns: 4x4 blocks inside the 128-bit lanes first, then the lanes themselves.
 HT_INLINE void ht_vtranspose(ht_vec r[HT_VEC_LANES]) {
     __m512 t[16];

@@ -77,6 +77,17 @@ HT_INLINE void ht_store_bf16(uint16_t *to, ht_vec v, ht_lanes in) {
     for (size_t i = 0; i < in; i++) to[i] = some[i];
 }
 
+// 32-bit integers as floats.
+HT_INLINE ht_vec ht_load_sums(const int32_t *from) { return vcvtq_f32_s32(vld1q_s32(from)); }
+
+// The low bytes of integers near v, ties to even, plus zero.
+HT_INLINE void ht_store_bytes(uint8_t *to, ht_vec v, int32_t zero) {
+    int16x4_t near = vmovn_s32(vaddq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(zero)));
+    int8x8_t bytes = vmovn_s16(vcombine_s16(near, near));
+    int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
+    __builtin_memcpy(to, &four, sizeof four);
+}
+
 // Rows become columns.
 HT_INLINE void ht_vtranspose(ht_vec r[HT_VEC_LANES]) {
     float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1]));
