@@ -204,7 +204,7 @@ static void copy_lines(const job *j, const ht_binary_view *v, size_t image, size
         const size_t x_row = image * s->height + y_row * s->stride_y + row * s->dilation_y - s->pad_top;
         const char *from = (const char *)j->task->x + x_row * s->width * j->task->x_stride;
         const ptrdiff_t first = -(ptrdiff_t)s->pad_left;
-        if (j->line_taps == s->kernel_width) {
+        if (s->stride_x == 1) {
             const size_t pixels = conv->out_width + (s->kernel_width - 1) * s->dilation_x;
             copy_line(j, from, first, 1, pixels, line_of(j, row, 0));
         } else {
