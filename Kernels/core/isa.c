@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "binary/kernels.h"
+#include "binary/signs.h"
 #include "dense/kernels.h"
 #include "nm/kernels.h"
 
@@ -17,7 +18,8 @@ static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
                                          ht_nm_sampled_gradient_f32_table,
                                          ht_binary_gemm_table,
                                          ht_binary_gemm_f32_table,
-                                         ht_binary_gemm_i8_table};
+                                         ht_binary_gemm_i8_table,
+                                         ht_signs_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16", "avx512popcnt"};
