@@ -45,4 +45,7 @@ void test_backward(void);
 /// Products and convolutions of signs.
 void test_binary(void);
 
+/// Numbers to bits and back, and the gradients of signs.
+void test_signs(void);
+
 #endif
