@@ -4,7 +4,7 @@ import CHalftone
 ///
 /// Images are NHWC: the channels of a pixel are neighbours, pixels follow each other row by row, then image by image.
 /// Filters are OHWI: an output channel's weights are ``kernel`` taps, row by row, of ``channels`` / ``groups`` values
-/// each. Pixels outside the image count as zero.
+/// each. Pixels outside the image count as ``paddingValue`` says, usually as zero.
 public struct ConvShape: Hashable, Sendable {
     /// A height and a width: of a kernel in taps, of a step in pixels.
     public struct Size: Hashable, Sendable, ExpressibleByIntegerLiteral {
@@ -23,7 +23,7 @@ public struct ConvShape: Hashable, Sendable {
         public init(integerLiteral side: Int) { self.init(height: side, width: side) }
     }
 
-    /// Pixels of zeros around an image.
+    /// How many pixels surround an image.
     public enum Padding: Hashable, Sendable {
         /// (kernel - 1) · dilation in each direction, half of it on either side and an odd one at the bottom or right:
         /// Y is as large as X, or, at a stride of s, ⌈size / s⌉.
@@ -38,6 +38,16 @@ public struct ConvShape: Hashable, Sendable {
         public static func all(_ pixels: Int) -> Padding {
             .edges(top: pixels, left: pixels, bottom: pixels, right: pixels)
         }
+    }
+
+    /// What a pixel outside an image counts as, in all its channels.
+    public enum PaddingValue: Hashable, Sendable, CaseIterable {
+        /// Zero, which adds nothing to a sum; ``Quantization/xZero`` where X is quantized.
+        case zero
+        /// +1, as the sign of a zero is; images of signs only.
+        case plusOne
+        /// -1; images of signs only.
+        case minusOne
     }
 
     /// How many images X and Y have, at least 1.
@@ -58,6 +68,8 @@ public struct ConvShape: Hashable, Sendable {
     public var dilation: Size
     /// What surrounds the images of X.
     public var padding: Padding
+    /// What the pixels there count as.
+    public var paddingValue: PaddingValue
     /// How many groups the channels of X and Y form: those of a group of Y see those of the group of X with the same
     /// number. Divides both.
     public var groups: Int
@@ -65,7 +77,7 @@ public struct ConvShape: Hashable, Sendable {
     /// One image without padding, one group, and steps of one pixel, unless said otherwise.
     public init(
         images: Int = 1, height: Int, width: Int, channels: Int, outputs: Int, kernel: Size, strides: Size = 1,
-        dilation: Size = 1, padding: Padding = .none, groups: Int = 1
+        dilation: Size = 1, padding: Padding = .none, paddingValue: PaddingValue = .zero, groups: Int = 1
     ) {
         self.images = images
         self.height = height
@@ -76,6 +88,7 @@ public struct ConvShape: Hashable, Sendable {
         self.strides = strides
         self.dilation = dilation
         self.padding = padding
+        self.paddingValue = paddingValue
         self.groups = groups
     }
 }
@@ -154,6 +167,7 @@ extension ConvShape {
         (code.kernel_height, code.kernel_width) = (kernel.height, kernel.width)
         (code.stride_y, code.stride_x) = (strides.height, strides.width)
         (code.dilation_y, code.dilation_x) = (dilation.height, dilation.width)
+        code.padding = paddingValue.code
         switch padding {
         case .same:
             let down = try Self.product(kernel.height - 1, dilation.height)
@@ -165,6 +179,16 @@ extension ConvShape {
             (code.pad_top, code.pad_left, code.pad_bottom, code.pad_right) = (top, left, bottom, right)
         }
         return code
+    }
+}
+
+extension ConvShape.PaddingValue {
+    fileprivate var code: ht_padding {
+        switch self {
+        case .zero: HT_PADDING_ZERO
+        case .plusOne: HT_PADDING_PLUS_ONE
+        case .minusOne: HT_PADDING_MINUS_ONE
+        }
     }
 }
 

@@ -14,6 +14,12 @@ public enum DataType: Hashable, Sendable, CaseIterable {
     case u8
     /// `Int32`.
     case i32
+    /// `Int16`.
+    case i16
+    /// A bit that stands for a sign, 0 for +1 and 1 for -1; see ``SignMatrix``.
+    case b1
+    /// A bit that stands for itself.
+    case u1
 
     var code: ht_dtype {
         switch self {
@@ -23,6 +29,9 @@ public enum DataType: Hashable, Sendable, CaseIterable {
         case .i8: HT_DTYPE_I8
         case .u8: HT_DTYPE_U8
         case .i32: HT_DTYPE_I32
+        case .i16: HT_DTYPE_I16
+        case .b1: HT_DTYPE_B1
+        case .u1: HT_DTYPE_U1
         }
     }
 
@@ -32,7 +41,7 @@ public enum DataType: Hashable, Sendable, CaseIterable {
         self = type
     }
 
-    /// The size of one number in bytes.
+    /// The size of one number in bytes; 0 of bits.
     public var byteCount: Int { ht_dtype_size(code) }
 }
 
@@ -50,14 +59,24 @@ public protocol NMWeight: KernelNumber {}
 /// with ``BFloat16``, `UInt8` and `Int8` with `Int8`.
 public protocol NMInput: KernelNumber {}
 
-/// A type of results: `Float` of `Float` inputs; `Float` or ``BFloat16`` of ``BFloat16`` inputs; `Int32`, `Float`,
-/// ``BFloat16``, `UInt8` or `Int8` of 8-bit inputs.
-public protocol NMOutput: KernelNumber {
+/// A type of results.
+public protocol OutputNumber: KernelNumber {
     /// The type of what an epilogue adds to the results.
     associatedtype Residual: KernelNumber
 }
 
-extension Float: NMWeight, NMInput, NMOutput {
+/// A type of results of N:M weights: `Float` of `Float` inputs; `Float` or ``BFloat16`` of ``BFloat16`` inputs; `Int32`,
+/// `Float`, ``BFloat16``, `UInt8` or `Int8` of 8-bit inputs.
+public protocol NMOutput: OutputNumber {}
+
+/// A type of the numbers that signs are multiplied with: `Float` or `Int8`.
+public protocol BinaryInput: KernelNumber {}
+
+/// A type of results of products with signs that are no signs themselves: `Int32`, `Int16`, `Float`, ``BFloat16``,
+/// `UInt8` or `Int8` of signs; all but `Int16` of `Int8` inputs; `Float` or ``BFloat16`` of `Float` inputs.
+public protocol BinaryOutput: OutputNumber {}
+
+extension Float: NMWeight, NMInput, NMOutput, BinaryInput, BinaryOutput {
     /// ``DataType/f32``.
     public static var dataType: DataType { .f32 }
     /// `Float`.
@@ -69,30 +88,37 @@ extension Float16: NMWeight {
     public static var dataType: DataType { .f16 }
 }
 
-extension BFloat16: NMWeight, NMInput, NMOutput {
+extension BFloat16: NMWeight, NMInput, NMOutput, BinaryOutput {
     /// ``DataType/bf16``.
     public static var dataType: DataType { .bf16 }
     /// ``BFloat16``.
     public typealias Residual = BFloat16
 }
 
-extension Int8: NMWeight, NMInput, NMOutput {
+extension Int8: NMWeight, NMInput, NMOutput, BinaryInput, BinaryOutput {
     /// ``DataType/i8``.
     public static var dataType: DataType { .i8 }
     /// `Float`.
     public typealias Residual = Float
 }
 
-extension UInt8: NMInput, NMOutput {
+extension UInt8: NMInput, NMOutput, BinaryOutput {
     /// ``DataType/u8``.
     public static var dataType: DataType { .u8 }
     /// `Float`.
     public typealias Residual = Float
 }
 
-extension Int32: NMOutput {
+extension Int32: NMOutput, BinaryOutput {
     /// ``DataType/i32``.
     public static var dataType: DataType { .i32 }
+    /// `Float`, but there is no epilogue for sums.
+    public typealias Residual = Float
+}
+
+extension Int16: BinaryOutput {
+    /// ``DataType/i16``.
+    public static var dataType: DataType { .i16 }
     /// `Float`, but there is no epilogue for sums.
     public typealias Residual = Float
 }

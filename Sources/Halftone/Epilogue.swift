@@ -51,6 +51,8 @@ public struct Quantization: Hashable, Sendable {
 
 /// What happens to the sums of a product before they are stored: y = activation(sum · scale + bias + residual), then the
 /// conversion to Y's type.
+///
+/// In products of signs the sums are first multiplied by ``rowScales``.
 public struct Epilogue: Hashable, Sendable {
     /// A value for each column of Y, or nil.
     public var bias: [Float]?
@@ -59,26 +61,30 @@ public struct Epilogue: Hashable, Sendable {
     /// Takes what Y holds before the call as the residual, so that the result is added to it. For Y of `Float` or
     /// ``BFloat16``.
     public var addsToOutput: Bool
-    /// Scales and zero points; products of 8-bit inputs only.
+    /// Scales and zero points; products of 8-bit inputs and of signs only.
     public var quantization: Quantization?
+    /// A value for each row of Y, as the mean magnitude of what became signs, or nil; products of signs only.
+    public var rowScales: [Float]?
 
     /// The sums as they are, unless said otherwise.
     public init(
         bias: [Float]? = nil, activation: Activation = .none, addsToOutput: Bool = false,
-        quantization: Quantization? = nil
+        quantization: Quantization? = nil, rowScales: [Float]? = nil
     ) {
         self.bias = bias
         self.activation = activation
         self.addsToOutput = addsToOutput
         self.quantization = quantization
+        self.rowScales = rowScales
     }
 }
 
 // MARK: - For the C library
 
 extension Epilogue {
-    /// Throws ``HalftoneError/shape(_:)`` unless every array has a value for each column.
-    func check(columns: Int) throws(HalftoneError) {
+    /// Throws ``HalftoneError/shape(_:)`` unless every array has a value for each column, or row.
+    func check(rows: Int, columns: Int) throws(HalftoneError) {
+        try Self.check("the row scales hold", rowScales?.count, rows, "rows")
         try Self.check("the bias holds", bias?.count, columns)
         switch quantization?.form {
         case .real(let scale, _): try Self.check("the scale holds", scale?.count, columns)
@@ -90,22 +96,26 @@ extension Epilogue {
         }
     }
 
-    private static func check(_ subject: String, _ count: Int?, _ columns: Int) throws(HalftoneError) {
-        guard let count, count < columns else { return }
-        throw .shape("\(subject) \(count) values, \(columns) columns need \(columns)")
+    private static func check(
+        _ subject: String, _ count: Int?, _ needed: Int, _ lines: String = "columns"
+    ) throws(HalftoneError) {
+        guard let count, count < needed else { return }
+        throw .shape("\(subject) \(count) values, \(needed) \(lines) need \(needed)")
     }
 
     /// Calls `body` with the C library's form, whose pointers are good until it returns. Residual and output are not
     /// part of it.
     func withCode(_ body: (inout ht_epilogue) -> ht_status) -> ht_status {
         withPointer(to: bias) { bias in
-            var code = ht_epilogue()
-            code.bias = bias
-            activation.write(to: &code)
-            guard let quantization else { return body(&code) }
-            return quantization.withCode { quantization in
-                code.quantization = quantization
-                return body(&code)
+            withPointer(to: rowScales) { rowScales in
+                var code = ht_epilogue()
+                (code.bias, code.row_scale) = (bias, rowScales)
+                activation.write(to: &code)
+                guard let quantization else { return body(&code) }
+                return quantization.withCode { quantization in
+                    code.quantization = quantization
+                    return body(&code)
+                }
             }
         }
     }

@@ -40,12 +40,16 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case blobType
     /// The tuning data is malformed, of another version, or contradicts itself.
     case tuning
-    /// The convolution has no taps, or its groups do not divide its channels.
+    /// The convolution has no taps, its groups do not divide its channels, or its operation has no such padding.
     case convolution
     /// The convolution is depthwise: N:M weights need more than one channel in a group.
     case depthwise
     /// Not a permutation of the output channels, or one that leaves a group of channels.
     case permutation
+    /// The gradient estimator has parameters out of their range.
+    case estimator
+    /// The design of binary kernels is unknown.
+    case design
     /// A status of the C library that this module has no case for.
     case unknown(status: Int)
     /// The sizes given do not fit the operands; the text has the numbers.
@@ -90,6 +94,8 @@ extension HalftoneError {
         (HT_ERROR_CONV, .convolution),
         (HT_ERROR_DEPTHWISE, .depthwise),
         (HT_ERROR_PERMUTATION, .permutation),
+        (HT_ERROR_ESTIMATOR, .estimator),
+        (HT_ERROR_DESIGN, .design),
     ]
 
     /// The case that stands for a status of the C library; nil for `HT_OK`.

@@ -24,6 +24,8 @@ public enum ISA: Hashable, Sendable, CaseIterable {
     case neonI8MM
     /// NEON and bfloat16 products.
     case neonBF16
+    /// AVX-512 as above, VPOPCNTDQ, BITALG, VBMI2 and GFNI.
+    case avx512Popcount
 
     var code: ht_isa {
         switch self {
@@ -38,6 +40,7 @@ public enum ISA: Hashable, Sendable, CaseIterable {
         case .neonDotProduct: HT_ISA_NEON_DOTPROD
         case .neonI8MM: HT_ISA_NEON_I8MM
         case .neonBF16: HT_ISA_NEON_BF16
+        case .avx512Popcount: HT_ISA_AVX512_POPCNT
         }
     }
 }

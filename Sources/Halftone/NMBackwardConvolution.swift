@@ -29,7 +29,7 @@ extension NMBackwardFilters {
         dxStride: Int? = nil, epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil,
         residualStride: Int? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        try NMBackwardConvolution(filters: self, shape: shape ?? self.shape).run(
+        try NMBackwardConvolution(filters: self, shape: shape ?? self.shape).multiply(
             dy, stride: dyStride, into: &dx, stride: dxStride, epilogue: epilogue, residual: residual,
             residualStride: residualStride, options: options, scratch: scratch)
     }
@@ -73,14 +73,14 @@ extension NMBackwardFilters {
 struct NMBackwardConvolution: NMOperation {
     let packed: NMBlobs
     let code: ht_conv_shape
-    let x: NMActivations
-    let y: NMActivations
+    let x: Activations
+    let y: Activations
 
     init(filters: NMBackwardFilters, shape: ConvShape) throws(HalftoneError) {
         packed = filters.blobs
         code = try shape.code()
-        x = NMActivations(name: "dY", samples: try shape.outputPixels, features: shape.outputs)
-        y = NMActivations(name: "dX", samples: try shape.inputPixels, features: shape.channels)
+        x = Activations(name: "dY", samples: try shape.outputPixels, features: shape.outputs)
+        y = Activations(name: "dX", samples: try shape.inputPixels, features: shape.channels)
     }
 
     func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
@@ -88,7 +88,7 @@ struct NMBackwardConvolution: NMOperation {
         return ht_nm_conv_scratch_size(&code, input, packed.bytes.start, packed.bytes.count, &options, &size)
     }
 
-    func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
+    func run(_ operands: Operands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
         var code = code
         let (blob, size) = (packed.bytes.start, packed.bytes.count)
         let (dy, dyStride, dx, dxStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
@@ -99,7 +99,7 @@ struct NMBackwardConvolution: NMOperation {
         case .bf16:
             return ht_nm_conv_backward_bf16(
                 &code, dy?.typed(), dyStride, blob, size, &epilogue, dx, dxStride, &options)
-        case .u8, .i8, .f16, .i32: return HT_ERROR_BLOB_DTYPE
+        default: return HT_ERROR_BLOB_DTYPE
         }
     }
 }

@@ -4,7 +4,7 @@ import CHalftone
 /// most N of each M consecutive output channels are kept for each input channel.
 ///
 /// With several groups of channels, groups of M and permutations stay inside each. For masks see ``NMBackwardMatrix``.
-public struct NMBackwardFilters: PackedWeights {
+public struct NMBackwardFilters: NMPackedWeights {
     /// The forward convolution that these filters were packed for.
     public let shape: ConvShape
 
@@ -122,7 +122,7 @@ private struct NMBackwardFilterForm: NMForm {
                 ht_nm_conv_backward_pack_f16(&code, n, m, w.typed(), stride, mask, 0, p, to, size, &options)
             case .bf16:
                 ht_nm_conv_backward_pack_bf16(&code, n, m, w.typed(), stride, mask, 0, p, to, size, &options)
-            case .i8, .u8, .i32: HT_ERROR_BLOB_DTYPE
+            default: HT_ERROR_BLOB_DTYPE
             }
         }
     }

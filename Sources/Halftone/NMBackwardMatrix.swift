@@ -6,7 +6,7 @@ import CHalftone
 /// The mask can be another one than that of the forward product (Zhang et al. 2023, "Bi-directional masks for efficient
 /// N:M sparse training"), with the outputs taken in the order of a permutation; or one mask obeys the pattern in both
 /// directions (Hubara et al. 2021, "Accelerated sparse neural training").
-public struct NMBackwardMatrix: PackedWeights {
+public struct NMBackwardMatrix: NMPackedWeights {
     /// Outputs of the layer: the columns of dY.
     public let rows: Int
     /// Inputs of the layer: the columns of dX.
@@ -124,7 +124,7 @@ private struct NMBackwardMatrixForm: NMForm {
             case .f32: ht_nm_backward_pack_f32(o, k, w.n, w.m, w.typed(), stride, mask, 0, p, to, size, &options)
             case .f16: ht_nm_backward_pack_f16(o, k, w.n, w.m, w.typed(), stride, mask, 0, p, to, size, &options)
             case .bf16: ht_nm_backward_pack_bf16(o, k, w.n, w.m, w.typed(), stride, mask, 0, p, to, size, &options)
-            case .i8, .u8, .i32: HT_ERROR_BLOB_DTYPE
+            default: HT_ERROR_BLOB_DTYPE
             }
         }
     }

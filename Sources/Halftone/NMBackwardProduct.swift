@@ -28,7 +28,7 @@ extension NMBackwardMatrix {
         dxStride: Int? = nil, epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil,
         residualStride: Int? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        try NMBackwardProduct(matrix: self, t: t).run(
+        try NMBackwardProduct(matrix: self, t: t).multiply(
             dy, stride: dyStride, into: &dx, stride: dxStride, epilogue: epilogue, residual: residual,
             residualStride: residualStride, options: options, scratch: scratch)
     }
@@ -73,14 +73,14 @@ struct NMBackwardProduct: NMOperation {
     let t: Int
 
     var packed: NMBlobs { matrix.blobs }
-    var x: NMActivations { NMActivations(name: "dY", samples: t, features: matrix.rows) }
-    var y: NMActivations { NMActivations(name: "dX", samples: t, features: matrix.columns) }
+    var x: Activations { Activations(name: "dY", samples: t, features: matrix.rows) }
+    var y: Activations { Activations(name: "dX", samples: t, features: matrix.columns) }
 
     func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
         ht_nm_gemm_backward_scratch_size(t, input, packed.bytes.start, packed.bytes.count, &options, &size)
     }
 
-    func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
+    func run(_ operands: Operands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
         let (o, k, blob, size) = (matrix.rows, matrix.columns, packed.bytes.start, packed.bytes.count)
         let (dy, dyStride, dx, dxStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
         switch operands.xType {
@@ -90,7 +90,7 @@ struct NMBackwardProduct: NMOperation {
         case .bf16:
             return ht_nm_gemm_backward_bf16(
                 t, o, k, dy?.typed(), dyStride, blob, size, &epilogue, dx, dxStride, &options)
-        case .u8, .i8, .f16, .i32: return HT_ERROR_BLOB_DTYPE
+        default: return HT_ERROR_BLOB_DTYPE
         }
     }
 }

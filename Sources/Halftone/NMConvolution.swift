@@ -31,7 +31,7 @@ extension NMFilters {
         yStride: Int? = nil, epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil,
         residualStride: Int? = nil, options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        try NMConvolution(filters: self, shape: shape ?? self.shape).run(
+        try NMConvolution(filters: self, shape: shape ?? self.shape).multiply(
             x, stride: xStride, into: &y, stride: yStride, epilogue: epilogue, residual: residual,
             residualStride: residualStride, options: options, scratch: scratch)
     }
@@ -77,14 +77,14 @@ extension NMFilters {
 struct NMConvolution: NMOperation {
     let packed: NMBlobs
     let code: ht_conv_shape
-    let x: NMActivations
-    let y: NMActivations
+    let x: Activations
+    let y: Activations
 
     init(filters: NMFilters, shape: ConvShape) throws(HalftoneError) {
         packed = filters.blobs
         code = try shape.code()
-        x = NMActivations(name: "X", samples: try shape.inputPixels, features: shape.channels)
-        y = NMActivations(name: "Y", samples: try shape.outputPixels, features: shape.outputs)
+        x = Activations(name: "X", samples: try shape.inputPixels, features: shape.channels)
+        y = Activations(name: "Y", samples: try shape.outputPixels, features: shape.outputs)
     }
 
     func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
@@ -92,7 +92,7 @@ struct NMConvolution: NMOperation {
         return ht_nm_conv_scratch_size(&code, input, packed.bytes.start, packed.bytes.count, &options, &size)
     }
 
-    func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
+    func run(_ operands: Operands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
         var code = code
         let (blob, size) = (packed.bytes.start, packed.bytes.count)
         let (x, xStride, y, yStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
@@ -102,7 +102,7 @@ struct NMConvolution: NMOperation {
         case .bf16: return ht_nm_conv_bf16(&code, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
         case .u8: return ht_nm_conv_u8(&code, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
         case .i8: return ht_nm_conv_i8(&code, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
-        case .f16, .i32: return HT_ERROR_BLOB_DTYPE
+        default: return HT_ERROR_BLOB_DTYPE
         }
     }
 }

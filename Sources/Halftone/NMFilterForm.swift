@@ -27,7 +27,7 @@ struct NMFilterForm: NMPrunableForm {
         case .f16: ht_nm_conv_mask_f16(&code, w.n, w.m, w.typed(), stride, mask, 0, &options)
         case .bf16: ht_nm_conv_mask_bf16(&code, w.n, w.m, w.typed(), stride, mask, 0, &options)
         case .i8: ht_nm_conv_mask_i8(&code, w.n, w.m, w.typed(), stride, mask, 0, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 
@@ -41,7 +41,7 @@ struct NMFilterForm: NMPrunableForm {
         case .f16: ht_nm_conv_prune_f16(&code, w.n, w.m, w.typed(), from, pruned?.typed(), stride, &options)
         case .bf16: ht_nm_conv_prune_bf16(&code, w.n, w.m, w.typed(), from, pruned?.typed(), stride, &options)
         case .i8: ht_nm_conv_prune_i8(&code, w.n, w.m, w.typed(), from, pruned?.typed(), stride, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 
@@ -56,7 +56,7 @@ struct NMFilterForm: NMPrunableForm {
         case .f16: ht_nm_conv_pack_f16(&code, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
         case .bf16: ht_nm_conv_pack_bf16(&code, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
         case .i8: ht_nm_conv_pack_i8(&code, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 }

@@ -6,7 +6,7 @@ import CHalftone
 /// Groups of M begin anew at each tap; a tap's last group is shorter where M does not divide ``ConvShape/channels`` /
 /// ``ConvShape/groups``. A convolution in which each group has a single channel, a depthwise one, has nothing to choose
 /// from and is refused.
-public struct NMFilters: PackedWeights {
+public struct NMFilters: NMPackedWeights {
     /// The convolution that these filters were packed for.
     public let shape: ConvShape
 

@@ -18,7 +18,7 @@ struct NMMatrixForm: NMPrunableForm {
         case .f16: ht_nm_mask_f16(o, k, w.n, w.m, w.typed(), stride, mask, 0, &options)
         case .bf16: ht_nm_mask_bf16(o, k, w.n, w.m, w.typed(), stride, mask, 0, &options)
         case .i8: ht_nm_mask_i8(o, k, w.n, w.m, w.typed(), stride, mask, 0, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 
@@ -31,7 +31,7 @@ struct NMMatrixForm: NMPrunableForm {
         case .f16: ht_nm_prune_f16(o, k, w.n, w.m, w.typed(), w.byteStride, pruned?.typed(), stride, &options)
         case .bf16: ht_nm_prune_bf16(o, k, w.n, w.m, w.typed(), w.byteStride, pruned?.typed(), stride, &options)
         case .i8: ht_nm_prune_i8(o, k, w.n, w.m, w.typed(), w.byteStride, pruned?.typed(), stride, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 
@@ -45,7 +45,7 @@ struct NMMatrixForm: NMPrunableForm {
         case .f16: ht_nm_pack_f16(o, k, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
         case .bf16: ht_nm_pack_bf16(o, k, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
         case .i8: ht_nm_pack_i8(o, k, w.n, w.m, w.typed(), stride, mask, 0, start, size, &options)
-        case .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 }

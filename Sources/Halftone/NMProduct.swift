@@ -32,7 +32,7 @@ extension NMMatrix {
         epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil, residualStride: Int? = nil,
         options: ProductOptions = ProductOptions(), scratch: Scratch? = nil
     ) throws(HalftoneError) {
-        try NMProduct(matrix: self, t: t).run(
+        try NMProduct(matrix: self, t: t).multiply(
             x, stride: xStride, into: &y, stride: yStride, epilogue: epilogue, residual: residual,
             residualStride: residualStride, options: options, scratch: scratch)
     }
@@ -79,14 +79,14 @@ struct NMProduct: NMOperation {
     let t: Int
 
     var packed: NMBlobs { matrix.blobs }
-    var x: NMActivations { NMActivations(name: "X", samples: t, features: matrix.columns) }
-    var y: NMActivations { NMActivations(name: "Y", samples: t, features: matrix.rows) }
+    var x: Activations { Activations(name: "X", samples: t, features: matrix.columns) }
+    var y: Activations { Activations(name: "Y", samples: t, features: matrix.rows) }
 
     func scratchSize(_ input: ht_dtype, _ options: inout ht_options, _ size: inout Int) -> ht_status {
         ht_nm_gemm_scratch_size(t, input, packed.bytes.start, packed.bytes.count, &options, &size)
     }
 
-    func run(_ operands: NMOperands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
+    func run(_ operands: Operands, _ epilogue: inout ht_epilogue, _ options: inout ht_options) -> ht_status {
         let (o, k, blob, size) = (matrix.rows, matrix.columns, packed.bytes.start, packed.bytes.count)
         let (x, xStride, y, yStride) = (operands.x, operands.xStride, operands.y, operands.yStride)
         switch operands.xType {
@@ -96,7 +96,7 @@ struct NMProduct: NMOperation {
         case .bf16: return ht_nm_gemm_bf16(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
         case .u8: return ht_nm_gemm_u8(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
         case .i8: return ht_nm_gemm_i8(t, o, k, x?.typed(), xStride, blob, size, &epilogue, y, yStride, &options)
-        case .f16, .i32: return HT_ERROR_BLOB_DTYPE
+        default: return HT_ERROR_BLOB_DTYPE
         }
     }
 }

@@ -82,7 +82,7 @@ extension NMMatrix {
         }
     }
 
-    private func outputGradient(_ t: Int) -> NMActivations { NMActivations(name: "dY", samples: t, features: rows) }
+    private func outputGradient(_ t: Int) -> Activations { Activations(name: "dY", samples: t, features: rows) }
 
-    private func input(_ t: Int) -> NMActivations { NMActivations(name: "X", samples: t, features: columns) }
+    private func input(_ t: Int) -> Activations { Activations(name: "X", samples: t, features: columns) }
 }

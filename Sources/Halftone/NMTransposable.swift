@@ -58,7 +58,7 @@ private struct NMTransposableForm: NMForm {
         case .f32: ht_nm_transposable_pack_f32(o, k, w.n, w.m, w.typed(), stride, mask, 0, to, size, &options)
         case .f16: ht_nm_transposable_pack_f16(o, k, w.n, w.m, w.typed(), stride, mask, 0, to, size, &options)
         case .bf16: ht_nm_transposable_pack_bf16(o, k, w.n, w.m, w.typed(), stride, mask, 0, to, size, &options)
-        case .i8, .u8, .i32: HT_ERROR_BLOB_DTYPE
+        default: HT_ERROR_BLOB_DTYPE
         }
     }
 }

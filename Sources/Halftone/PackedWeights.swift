@@ -1,14 +1,10 @@
 import CHalftone
 
-/// Weights under an N:M pattern in their packed form.
+/// Weights in their packed form.
 ///
 /// Packing happens once; the packed form is the same on every machine, can be written to a file and be mapped back. A
 /// value is immutable and cheap to copy: copies share the packed bytes.
 public protocol PackedWeights: Sendable {
-    /// The pattern that the weights were packed under. A single tap shares it with none.
-    var pattern: NMPattern { get }
-    /// The type of the weights.
-    var weightType: DataType { get }
     /// The size of the packed form in bytes, its header included.
     var packedByteCount: Int { get }
 
@@ -23,6 +19,14 @@ public protocol PackedWeights: Sendable {
     func withPackedBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result
+}
+
+/// Weights under an N:M pattern in their packed form.
+public protocol NMPackedWeights: PackedWeights {
+    /// The pattern that the weights were packed under. A single tap shares it with none.
+    var pattern: NMPattern { get }
+    /// The type of the weights.
+    var weightType: DataType { get }
 }
 
 extension PackedWeights {

@@ -30,11 +30,13 @@ public struct ProductOptions: Hashable, Sendable {
     public var xOrder = MatrixOrder.rows
     /// How Y and the residual lie in memory.
     public var yOrder = MatrixOrder.rows
+    /// Which kernels a product of signs takes: those that its weights were packed for, or the direct ones.
+    public var binaryDesign = BinaryDesign.automatic
 
     /// All of Y, on all threads, by the best kernels, row-major, unless said otherwise.
     public init(
         threads: Int = 0, isa: ISA = .automatic, rowWindow: Range<Int>? = nil, columnWindow: Range<Int>? = nil,
-        xOrder: MatrixOrder = .rows, yOrder: MatrixOrder = .rows
+        xOrder: MatrixOrder = .rows, yOrder: MatrixOrder = .rows, binaryDesign: BinaryDesign = .automatic
     ) {
         self.threads = threads
         self.isa = isa
@@ -42,6 +44,7 @@ public struct ProductOptions: Hashable, Sendable {
         self.columnWindow = columnWindow
         self.xOrder = xOrder
         self.yOrder = yOrder
+        self.binaryDesign = binaryDesign
     }
 
     /// The C library's options for all of Y.
@@ -50,6 +53,7 @@ public struct ProductOptions: Hashable, Sendable {
         options.isa = isa.code
         options.x_order = xOrder.code
         options.y_order = yOrder.code
+        options.binary_design = binaryDesign.code
         return options
     }
 

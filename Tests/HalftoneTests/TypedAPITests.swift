@@ -186,7 +186,7 @@ import Testing
     }
 
     @Test func typesHaveTheirSizes() {
-        #expect(DataType.allCases.map(\.byteCount) == [4, 2, 2, 1, 1, 4])
+        #expect(DataType.allCases.map(\.byteCount) == [4, 2, 2, 1, 1, 4, 2, 0, 0])
         #expect(Float.dataType == .f32 && Float16.dataType == .f16 && BFloat16.dataType == .bf16)
         #expect(Int8.dataType == .i8 && UInt8.dataType == .u8 && Int32.dataType == .i32)
     }

@@ -34,3 +34,14 @@ struct Run {
         return options
     }
 }
+
+extension ISA {
+    /// Those that have a row of this op which this machine runs.
+    static func running(of op: String) -> [ISA] {
+        Machine.kernels.filter { $0.op == op && $0.runs }.compactMap { ISA($0.isa) }
+    }
+}
+
+extension PackedWeights {
+    var packedArray: [UInt8] { withPackedBytes { span in span.withUnsafeBytes { Array($0) } } }
+}
