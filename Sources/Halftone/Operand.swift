@@ -56,6 +56,12 @@ extension ht_options {
         self.init()
         self.threads = threads
     }
+
+    /// The same, and the instruction set.
+    init(threads: Int, isa: ISA) throws(HalftoneError) {
+        try self.init(threads: threads)
+        self.isa = isa.code
+    }
 }
 
 /// An array that a call of the C library fills; it is empty when the call fails.
