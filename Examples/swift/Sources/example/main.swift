@@ -24,3 +24,17 @@ image[777] += step
 let slope = try zip(block.run(image).y, result).reduce(0) { $0 + Double($1.0 - $1.1) } / Double(step)
 print("gradient[777] = \(gradient[777]), slope \(slope)")
 precondition(abs(Double(gradient[777]) - slope) < 0.01 * abs(slope))
+
+let network = try BinaryNetwork()
+let pixels = (0..<32 * 32 * 3).map { Int8(truncatingIfNeeded: $0 * $0 % 251) }
+let (bits, scores) = try network.run(pixels)
+for (number, layer) in network.body.enumerated() {
+    let width = try layer.filters.shape.outputWidth
+    for output in 0..<layer.filters.shape.outputs {
+        let expected = layer.sign(of: bits[number], row: 3, column: 4, output: output)
+        precondition(bits[number + 1][3 * width + 4, output] == expected)
+    }
+}
+print("\(bits.count) layers in bits, scores \(scores)")
+let portable = try network.run(pixels, options: ProductOptions(threads: 1, isa: .reference))
+precondition(portable.bits == bits && portable.scores == scores)
