@@ -10,10 +10,10 @@ import unittest
 import numpy
 
 OK, NULL, PATTERN, STRIDE, NOT_SPARSE, BUFFER_SIZE, WINDOW, TRUNCATED, FOREIGN, SHAPE = 0, 1, 2, 3, 6, 7, 9, 13, 14, 17
-TUNING = 19  # the last
+DESIGN = 24  # the last
 RELU = 1
 REF = 1
-F32, F16, I8, I32 = 1, 2, 4, 6
+F32, F16, I8, I32, B1 = 1, 2, 4, 6, 8
 FEATURES = 1
 
 size_t, pointer = ctypes.c_size_t, ctypes.c_void_p
@@ -33,6 +33,7 @@ class Options(ctypes.Structure):
         ("shared_taps", ctypes.c_int),
         ("x_order", ctypes.c_int),
         ("y_order", ctypes.c_int),
+        ("binary_design", ctypes.c_int),
     ]
 
 
@@ -46,6 +47,8 @@ class Epilogue(ctypes.Structure):
         ("residual_stride", size_t),
         ("output", ctypes.c_int),
         ("quantization", pointer),
+        ("row_scale", pointer),
+        ("threshold", pointer),
     ]
 
 
@@ -62,6 +65,10 @@ class Quantization(ctypes.Structure):
     ]
 
 
+class Threshold(ctypes.Structure):
+    _fields_ = [("level", pointer), ("flip", pointer)]
+
+
 library = ctypes.CDLL(os.environ["HALFTONE_LIBRARY"])
 library.ht_status_text.restype = ctypes.c_char_p
 library.ht_status_text.argtypes = [ctypes.c_int]
@@ -73,6 +80,10 @@ for pack in library.ht_nm_pack_f32, library.ht_nm_pack_f16, library.ht_nm_pack_i
 library.ht_nm_unpack.argtypes = [size_t] * 2 + [pointer, size_t] * 2 + [pointer]
 for gemm in library.ht_nm_gemm_f32, library.ht_nm_gemm_u8:
     gemm.argtypes = [size_t] * 3 + [pointer, size_t] * 2 + [pointer] + [pointer, size_t] + [pointer]
+library.ht_binary_packed_size.argtypes = [size_t] * 2 + [pointer] * 2
+library.ht_binary_pack.argtypes = [size_t] * 2 + [pointer, size_t] * 2 + [pointer]
+library.ht_binary_gemm_b1.argtypes = library.ht_nm_gemm_f32.argtypes
+library.ht_sign_pack_f32.argtypes = [size_t] * 2 + [pointer, size_t, pointer] + [pointer, size_t] + [pointer]
 
 
 def address(array):
@@ -262,6 +273,56 @@ class Types(unittest.TestCase):
         packed_with(library.ht_nm_pack_f32, F32, pruned, 2, 4, shared_rows=4)
 
 
+def bits_by_numpy(signs):
+    """Rows of words whose set bits are the negative entries."""
+    bytes_ = numpy.packbits(signs < 0, axis=1, bitorder="little")
+    return numpy.pad(bytes_, ((0, 0), (0, -bytes_.shape[1] % 8))).view("<u8")
+
+
+class Signs(unittest.TestCase):
+    def setUp(self):
+        self.random = numpy.random.default_rng(3)
+
+    def test_packs_as_numpy_does(self):
+        x = self.random.standard_normal((7, 90), dtype=numpy.float32)
+        x[:, ::9] = 0
+        bits = numpy.full((7, 2), 2**64 - 1, numpy.uint64)
+        check(library.ht_sign_pack_f32(7, 90, address(x), 0, None, address(bits), 0, None))
+        numpy.testing.assert_array_equal(bits, bits_by_numpy(x))
+
+    def test_multiplies(self):
+        for t, o, k in [(1, 1, 1), (7, 33, 100), (40, 130, 300)]:
+            with self.subTest(shape=(t, o, k)):
+                x, w = (self.random.choice(numpy.array([-1, 1]), (rows, k)) for rows in (t, o))
+                exact = x @ w.T
+                size, x_bits, w_bits = size_t(), bits_by_numpy(x), bits_by_numpy(w)
+                check(library.ht_binary_packed_size(o, k, None, ctypes.byref(size)))
+                packed = aligned(size.value)
+                check(library.ht_binary_pack(o, k, address(w_bits), 0, address(packed), packed.nbytes, None))
+                call = t, o, k, address(x_bits), 0, address(packed), packed.nbytes
+
+                sums = numpy.zeros((t, o), numpy.int32)
+                check(library.ht_binary_gemm_b1(*call, None, address(sums), 0, None))
+                numpy.testing.assert_array_equal(sums, exact)
+
+                scale, row_scale = (self.random.standard_normal(n, dtype=numpy.float32) for n in (o, t))
+                quantization = Quantization(scale=address(scale))
+                epilogue = Epilogue(output=F32, quantization=ctypes.addressof(quantization), row_scale=address(row_scale))
+                reals = numpy.full((t, o), numpy.nan, numpy.float32)
+                check(library.ht_binary_gemm_b1(*call, ctypes.byref(epilogue), address(reals), 0, None))
+                numpy.testing.assert_array_equal(reals, exact.astype(numpy.float32) * row_scale[:, None] * scale)
+
+                level = self.random.integers(-k, k + 1, o).astype(numpy.int32)
+                flip = self.random.random(o) < 0.5
+                flip_bits = numpy.packbits(flip, bitorder="little")
+                threshold = Threshold(address(level), address(flip_bits))
+                epilogue = Epilogue(output=B1, threshold=ctypes.addressof(threshold))
+                bits = numpy.zeros((t, (o + 63) // 64), numpy.uint64)
+                check(library.ht_binary_gemm_b1(*call, ctypes.byref(epilogue), address(bits), 0, None))
+                expected = numpy.where((exact < level) != flip, -1, 1)
+                numpy.testing.assert_array_equal(bits, bits_by_numpy(expected))
+
+
 class Errors(unittest.TestCase):
     def setUp(self):
         random = numpy.random.default_rng(1)
@@ -289,7 +350,7 @@ class Errors(unittest.TestCase):
         self.assertEqual(library.ht_nm_packed_size(20, 24, 2, 4, F32, None, None), NULL)
 
     def test_each_status_has_a_text(self):
-        self.assertEqual(len({library.ht_status_text(status) for status in range(TUNING + 1)}), TUNING + 1)
+        self.assertEqual(len({library.ht_status_text(status) for status in range(DESIGN + 1)}), DESIGN + 1)
 
 
 if __name__ == "__main__":
