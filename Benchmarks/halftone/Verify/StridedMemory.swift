@@ -1,6 +1,7 @@
 import CHalftone
 
-/// A matrix as a call takes it: of some type, with a gap behind each line, in either order.
+/// A matrix as a call takes it: of some type, with a gap behind each line, in either order. Bits lie in rows of words,
+/// and a gap is counted in those.
 final class StridedMemory {
     let memory: Memory
     let stride: Int
@@ -20,11 +21,26 @@ final class StridedMemory {
         (rows, columns) = matrix
         (self.type, self.order) = (type, order)
         let (lines, length) = order == HT_ORDER_ROWS ? (rows, columns) : (columns, rows)
-        stride = (length + gap) * ht_dtype_size(type)
+        stride = type.isBits ? bitRowBytes(length) + 8 * gap : (length + gap) * ht_dtype_size(type)
         memory = try Memory(bytes: lines * stride)
         memory.address.initializeMemory(as: UInt8.self, repeating: Self.untouched, count: memory.bytes)
         guard let values else { return }
+        if type.isBits { clearTails() }
         for row in 0..<rows { for column in 0..<columns { store(values[row * columns + column], row, column) } }
+    }
+
+    /// The bits behind a row's last are 0.
+    private func clearTails() {
+        for row in 0..<rows { for column in columns..<storedColumns { setBit(row, column, to: false) } }
+    }
+
+    /// With what lies behind the last bit of a row in its word.
+    private var storedColumns: Int { type.isBits ? bitRowBytes(columns) * 8 : columns }
+
+    private func setBit(_ row: Int, _ column: Int, to isSet: Bool) {
+        let byte = (memory.address + row * stride + column / 8).assumingMemoryBound(to: UInt8.self)
+        let bit = UInt8(1) << UInt8(column % 8)
+        byte.pointee = isSet ? byte.pointee | bit : byte.pointee & ~bit
     }
 
     private func address(_ row: Int, _ column: Int) -> UnsafeMutableRawPointer {
@@ -33,6 +49,7 @@ final class StridedMemory {
     }
 
     private func store(_ value: Float, _ row: Int, _ column: Int) {
+        if type.isBits { return setBit(row, column, to: value == (type == HT_DTYPE_B1 ? -1 : 1)) }
         let address = address(row, column)
         switch type {
         case HT_DTYPE_F16: address.storeBytes(of: Float16(value).bitPattern, as: UInt16.self)
@@ -44,6 +61,10 @@ final class StridedMemory {
     }
 
     func bits(_ row: Int, _ column: Int) -> UInt32 {
+        if type.isBits {
+            let byte = (memory.address + row * stride + column / 8).load(as: UInt8.self)
+            return UInt32(byte >> UInt8(column % 8) & 1)
+        }
         let address = address(row, column)
         return switch size {
         case 1: UInt32(address.loadUnaligned(as: UInt8.self))
@@ -72,13 +93,13 @@ final class StridedMemory {
     }
 
     /// What is wrong with this result, or `nil`: inside, it is to have the reference's bits, any NaN for a NaN;
-    /// elsewhere, gaps included, what was there before. `before` is spent.
+    /// elsewhere, gaps included, what was there before. Bits behind a row's last belong to that one. `before` is spent.
     func fault(
         reference: StridedMemory, before: StridedMemory, isInside: (_ row: Int, _ column: Int) -> Bool
     ) -> String? {
-        for column in 0..<columns {
+        for column in 0..<storedColumns {
             for row in 0..<rows {
-                let isInside = isInside(row, column)
+                let isInside = isInside(row, min(column, columns - 1))
                 let (found, wanted) = (bits(row, column), (isInside ? reference : before).bits(row, column))
                 if found == wanted || isInside && isNaN(row, column) && reference.isNaN(row, column) {
                     before.copy(row, column, from: self)
@@ -94,6 +115,7 @@ final class StridedMemory {
     }
 
     private func copy(_ row: Int, _ column: Int, from other: StridedMemory) {
+        if type.isBits { return setBit(row, column, to: other.bits(row, column) == 1) }
         address(row, column).copyMemory(from: other.address(row, column), byteCount: size)
     }
 

@@ -46,7 +46,7 @@ struct VerifyCase: CustomStringConvertible {
         x = (0..<input.rows * input.columns).map { _ in style.value(of: kind.inputs, &random) }
         gaps = (Self.gap(&random), Self.gap(&random), Self.gap(&random))
         orders = Orders(x: Self.order(&random), y: Self.order(&random))
-        epilogue = VerifyEpilogue(kind, outputType, t: output.rows, o: output.columns, style, &random)
+        epilogue = VerifyEpilogue(operation, kind, outputType, t: output.rows, o: output.columns, style, &random)
         threads = random.chance(0.5) ? 1 : random.int(2...4)
         // Columns are cut in the only group.
         let columns = geometry.groups == 1 ? output.columns : 0
@@ -116,7 +116,7 @@ struct VerifyCase: CustomStringConvertible {
 
     /// Any geometry that is not depthwise: kernels larger than the image, strides larger than the kernel, paddings of
     /// any size on each side.
-    private static func convolution(_ random: inout SplitMix) -> Convolution {
+    static func convolution(_ random: inout SplitMix) -> Convolution {
         func pair(_ range: ClosedRange<Int>, usually value: Int) -> Convolution.Pair {
             random.chance(0.6) ? .both(value) : .init(y: random.int(range), x: random.int(range))
         }
@@ -144,7 +144,7 @@ struct VerifyCase: CustomStringConvertible {
         return geometry
     }
 
-    private static func window(_ t: Int, _ o: Int, _ random: inout SplitMix) -> (Range<Int>, Range<Int>) {
+    static func window(_ t: Int, _ o: Int, _ random: inout SplitMix) -> (Range<Int>, Range<Int>) {
         // An end of 0 would mean "to the last".
         guard random.chance(0.4), t > 1, o > 16 else { return (0..<t, 0..<o) }
         let rowBegin = random.int(0...t - 1)

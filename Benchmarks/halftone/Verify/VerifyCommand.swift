@@ -15,7 +15,7 @@ struct VerifyCommand: ParsableCommand {
     )
 
     @Option(help: "Operations, separated by commas.")
-    var op = listed(Operation.allCases.filter { !$0.isBinary }.map(\.rawValue))
+    var op = listed(Operation.allCases.map(\.rawValue))
 
     @Option(help: "Types of x, separated by commas: f32, bf16, u8, i8, b1, u1.")
     var dtype = "f32,bf16,u8,i8,b1,u1"
@@ -89,6 +89,9 @@ struct VerifyCommand: ParsableCommand {
     private func judge(_ kernel: Kernel, number: Int) throws -> any VerifyJudge {
         if kernel.operation.direction == .gradient {
             return try VerifyGradient(kernel.operation, seed: seed, number: number)
+        }
+        if kernel.operation.isBinary {
+            return try VerifyBinary(kernel.operation, kernel.kind, seed: seed, number: number)
         }
         let verifyCase = VerifyCase(kernel.operation, kernel.kind, seed: seed, number: number)
         return try describing(verifyCase.description) { try VerifyOutcome(of: verifyCase) }

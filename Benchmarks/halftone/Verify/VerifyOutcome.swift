@@ -89,7 +89,9 @@ struct VerifyOutcome: VerifyJudge {
                 let sum = exactSum(row: row, entries)
                 if let fault = c.kind.isExact
                     ? sum.integerFault(of: y.bits(row, column))
-                    : sum.fault(of: y.float(row, column), c, row: row, column: column)
+                    : sum.fault(
+                        of: y.float(row, column), c.kind, c.epilogue, row: row, column: column, of: c.outputSize.columns
+                    )
                 {
                     return "y[\(row)][\(column)] = \(y.text(row, column)), \(fault)"
                 }
@@ -116,15 +118,17 @@ struct VerifyOutcome: VerifyJudge {
 extension ExactSum {
     /// Compares with the bound of halftone/nm.h, to which the rounding of the epilogue and of subnormal numbers is
     /// added.
-    fileprivate func fault(of found: Float, _ c: VerifyCase, row: Int, column: Int) -> String? {
-        let columns = c.outputSize.columns
-        let (exact, slope) = c.epilogue.exact(value, row: row, column: column, columns: columns)
+    func fault(
+        of found: Float, _ kind: ProductKind, _ epilogue: VerifyEpilogue, row: Int, column: Int, of columns: Int
+    ) -> String? {
+        let (exact, slope) = epilogue.exact(value, row: row, column: column, columns: columns)
         // bfloat16 products lose sums and factors below the least normal number; the other factor is below 8.
-        let smallest = Double(c.kind == .bf16 ? 16 * Float.leastNormalMagnitude : Float.leastNonzeroMagnitude)
+        let smallest = Double(kind == .bf16 ? 16 * Float.leastNormalMagnitude : Float.leastNonzeroMagnitude)
         let added =
-            abs(Double(c.epilogue.bias?[column] ?? 0)) + abs(Double(c.epilogue.residual?[row * columns + column] ?? 0))
-        let roundings = 0x1p-22 * (abs(value) + added + abs(exact))
+            abs(Double(epilogue.bias?[column] ?? 0)) + abs(Double(epilogue.residual?[row * columns + column] ?? 0))
+        let factor = epilogue.factor(row: row, column: column)
+        let roundings = 0x1p-22 * (abs(value) * factor + added + abs(exact))
         return Self.fault(
-            of: found, exact: exact, bound: slope * (bound(smallest: smallest) + roundings) + 4 * smallest)
+            of: found, exact: exact, bound: slope * (factor * bound(smallest: smallest) + roundings) + 4 * smallest)
     }
 }
