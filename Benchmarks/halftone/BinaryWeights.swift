@@ -11,16 +11,19 @@ final class BinaryWeights {
 
     /// `signs` is the layer's weights, bits.
     init(_ signs: TypedMatrix, problem: Problem, design: BinaryDesign) throws {
-        let packed = try problem.pack(signs: signs.data, design: design)
+        func pack(_ design: BinaryDesign) throws -> Memory {
+            try withExtendedLifetime(signs) { try problem.pack(signs: signs.data, design: design) }
+        }
+        let packed = try pack(design)
         self.packed = packed
-        wordBytes = try problem.pack(signs: signs.data, design: .direct).bytes
+        wordBytes = try pack(.direct).bytes
         guard design == .auto else {
             self.design = design
             return
         }
         self.design =
             try [BinaryDesign.pixels, .channels].first { other in
-                let same = try problem.pack(signs: signs.data, design: other)
+                let same = try pack(other)
                 return same.bytes == packed.bytes && memcmp(same.address, packed.address, packed.bytes) == 0
             } ?? .direct
     }
