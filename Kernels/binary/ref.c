@@ -69,12 +69,16 @@ void ht_binary_gemm_ref(const ht_binary_task *task) {
 
 // MARK: floats
 
+// A float or byte of X.
+static const void *x_element(const ht_binary_task *task, size_t pixel, size_t column) {
+    const size_t size = ht_dtype_size(task->x_dtype);
+    const bool in_rows = task->x_order == HT_ORDER_ROWS;
+    return (const char *)task->x + (in_rows ? pixel : column) * task->x_stride + (in_rows ? column : pixel) * size;
+}
+
 static float x_f32(const ht_binary_task *task, bool inside, size_t pixel, size_t k) {
     if (!inside || k >= task->layout->of.tap_columns) return 0;
-    const size_t column = task->x_first + k;
-    if (task->x_order == HT_ORDER_FEATURES)
-        return ((const float *)((const char *)task->x + column * task->x_stride))[pixel];
-    return ((const float *)x_row(task, pixel))[column];
+    return *(const float *)x_element(task, pixel, task->x_first + k);
 }
 
 static float signed_f32(const ht_binary_task *task, size_t o, size_t tap, size_t k, float x) {
@@ -109,7 +113,7 @@ void ht_binary_gemm_f32_ref(const ht_binary_task *task) {
 
 static uint32_t x_i8(const ht_binary_task *task, size_t pixel, size_t k) {
     const ht_quantization *q = task->epilogue.quantization;
-    const int32_t x = ((const int8_t *)x_row(task, pixel))[task->x_first + k];
+    const int32_t x = *(const int8_t *)x_element(task, pixel, task->x_first + k);
     return (uint32_t)(x - (q ? q->x_zero : 0));
 }
 
