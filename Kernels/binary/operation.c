@@ -8,6 +8,7 @@
 #include "depthwise.h"
 #include "designs.h"
 #include "halftone/binary_conv.h"
+#include "lookup.h"
 #include "tiles.h"
 
 const ht_entry ht_binary_gemm_table[] = {
@@ -24,11 +25,17 @@ const ht_entry ht_binary_gemm_table[] = {
 };
 
 const ht_entry ht_binary_gemm_f32_table[] = {
+#if defined(__x86_64__)
+    {"binary_gemm_f32", HT_ISA_AVX512, (ht_fn)ht_binary_gemm_f32_avx512},
+#endif
     {"binary_gemm_f32", HT_ISA_REF, (ht_fn)ht_binary_gemm_f32_ref},
     {0},
 };
 
 const ht_entry ht_binary_gemm_i8_table[] = {
+#if defined(__x86_64__)
+    {"binary_gemm_i8", HT_ISA_AVX512, (ht_fn)ht_binary_gemm_i8_avx512},
+#endif
     {"binary_gemm_i8", HT_ISA_REF, (ht_fn)ht_binary_gemm_i8_ref},
     {0},
 };
@@ -44,12 +51,6 @@ typedef struct product {
                          size_t *bytes);  // of one thread
 } product;
 
-static ht_status no_scratch(const ht_binary_layout *l, const ht_conv *conv, size_t t, size_t *bytes) {
-    (void)l, (void)conv, (void)t;
-    *bytes = 0;
-    return HT_OK;
-}
-
 enum {
     reals = SET(F32) | SET(BF16),
     of_bytes = reals | SET(I32) | SET(U8) | SET(I8),
@@ -59,8 +60,8 @@ enum {
 static const product products[] = {
     {ht_binary_gemm_table, HT_DTYPE_B1, HT_DTYPE_I32, of_bits, ht_binary_bits_scratch},
     {ht_binary_gemm_table, HT_DTYPE_U1, HT_DTYPE_I32, of_bits, ht_binary_bits_scratch},
-    {ht_binary_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, reals, no_scratch},
-    {ht_binary_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, of_bytes, no_scratch},
+    {ht_binary_gemm_f32_table, HT_DTYPE_F32, HT_DTYPE_F32, reals, ht_lookup_scratch_f32},
+    {ht_binary_gemm_i8_table, HT_DTYPE_I8, HT_DTYPE_I32, of_bytes, ht_lookup_scratch_i8},
 };
 
 static const product *product_of(ht_dtype x) {
