@@ -275,7 +275,7 @@ static void run_blocks(const job *j, size_t count, size_t run_count, size_t o, s
 }
 
 static void run_view(const job *j, const ht_binary_view *v, size_t t, size_t end) {
-    const size_t count = ht_binary_view_pixels(&j->tables, v, t, end, j->t, j->x);
+    const size_t count = ht_binary_view_pixels(&j->tables, v, t, end, j->x, j->t, NULL);
     if (!count) return;
     const size_t runs = ht_binary_runs(&j->tables, v, j->runs);
     // The weights of a few blocks stay in L1 while all pixels meet them.
