@@ -141,7 +141,7 @@ size_t ht_binary_view_pixels(const ht_binary_task *task, const ht_binary_view *v
             const size_t pixel = (image * s->height + row * s->stride_y - s->pad_top) * s->width - s->pad_left +
                                  (begin - line) * s->stride_x;
             count += list(task, begin, end, x_begin + pixel * task->x_stride, s->stride_x * task->x_stride, x + count,
-                          t ? t + count : NULL, y + count);
+                          t ? t + count : NULL, y ? y + count : NULL);
         }
     return count;
 }
