@@ -10,17 +10,23 @@
 #include "memory.h"
 #include "sums.h"
 
-// What a strip's columns have each for themselves; scale and bias are the caller's where these are whole.
+// What each column of a strip has for itself.
+typedef struct columns {
+    float scale[HT_SUMS_STRIP], bias[HT_SUMS_STRIP];
+    int64_t multiplier[HT_SUMS_STRIP], offset[HT_SUMS_STRIP], shift[HT_SUMS_STRIP];
+} columns;
+
+// All else. Nothing points into it, so that compilers keep it in registers.
 typedef struct strip {
-    const ht_sums *sums;
+    ht_sums sums;  // a copy, which no store to Y can change
+    ht_epilogue epilogue;
     const int32_t *at;  // of the first row
     size_t column, columns;
     ht_finish finish;
-    const float *scale, *bias;
+    const float *scale, *bias;  // the caller's where these are whole
     ht_vec y_scale, low, high;  // low and high: what an 8-bit y can stand for before its zero is added
     int32_t y_zero;
-    float scales[HT_SUMS_STRIP], biases[HT_SUMS_STRIP];
-    int64_t multiplier[HT_SUMS_STRIP], offset[HT_SUMS_STRIP], shift[HT_SUMS_STRIP];
+    const columns *dyadic;
 } strip;
 
 typedef union row_of_y {
@@ -36,33 +42,37 @@ HT_INLINE const ht_quantization *quantization_of(const ht_epilogue *e) {
     return e->quantization ? e->quantization : &none;
 }
 
-HT_INLINE const float *whole_strip(const float *values, const strip *s, float otherwise, float *copy) {
+HT_INLINE const float *whole(const float *values, const strip *s, float otherwise, float *copy) {
     if (values && s->columns == HT_SUMS_STRIP) return values + s->column;
     for (size_t i = 0; i < HT_SUMS_STRIP; i++) copy[i] = values && i < s->columns ? values[s->column + i] : otherwise;
     return copy;
 }
 
-HT_INLINE void open_strip(strip *s, const ht_sums *sums, size_t first) {
+// `c` is filled with what the strip needs of it.
+HT_INLINE strip make_strip(const ht_sums *sums, size_t first, columns *c) {
     const ht_epilogue *e = sums->epilogue;
     const ht_quantization *q = quantization_of(e);
     const int32_t low = (sums->y_dtype == HT_DTYPE_U8 ? 0 : -128) - q->y_zero;
-    s->sums = sums;
-    s->at = sums->at + first / HT_SUMS_STRIP * sums->strip_step;
-    s->column = sums->column + first;
-    s->columns = ht_min(HT_SUMS_STRIP, sums->columns - first);
-    s->finish = ht_make_finish(e, sums->y_dtype);
-    s->scale = whole_strip(q->scale, s, 1, s->scales);
-    s->bias = whole_strip(e->bias, s, 0, s->biases);
-    s->y_scale = ht_vsplat(q->y_scale != 0 ? q->y_scale : 1);
-    s->low = ht_vsplat((float)low);
-    s->high = ht_vsplat((float)(low + 255));
-    s->y_zero = q->y_zero;
+    strip s = {.sums = *sums,
+               .epilogue = *e,
+               .at = sums->at + first / HT_SUMS_STRIP * sums->strip_step,
+               .column = sums->column + first,
+               .columns = ht_min(HT_SUMS_STRIP, sums->columns - first),
+               .finish = ht_make_finish(e, sums->y_dtype),
+               .y_scale = ht_vsplat(q->y_scale != 0 ? q->y_scale : 1),
+               .low = ht_vsplat((float)low),
+               .high = ht_vsplat((float)(low + 255)),
+               .y_zero = q->y_zero,
+               .dyadic = c};
+    s.scale = whole(q->scale, &s, 1, c->scale);
+    s.bias = whole(e->bias, &s, 0, c->bias);
     for (size_t i = 0; q->multiplier && i < HT_SUMS_STRIP; i++) {
-        const bool there = i < s->columns;
-        s->multiplier[i] = there ? q->multiplier[s->column + i] : 0;
-        s->offset[i] = there && q->offset ? q->offset[s->column + i] : 0;
-        s->shift[i] = there ? q->shift[s->column + i] : 1;
+        const bool there = i < s.columns;
+        c->multiplier[i] = there ? q->multiplier[s.column + i] : 0;
+        c->offset[i] = there && q->offset ? q->offset[s.column + i] : 0;
+        c->shift[i] = there ? q->shift[s.column + i] : 1;
     }
+    return s;
 }
 
 HT_INLINE size_t row_t(const ht_sums *sums, size_t r) { return sums->t ? sums->t[r] : sums->first_t + r; }
@@ -71,17 +81,13 @@ HT_INLINE char *element(const void *matrix, size_t stride, size_t size, ht_order
     return (char *)matrix + (order == HT_ORDER_ROWS ? t * stride + column * size : column * stride + t * size);
 }
 
-// The residual of a row: where it lies, or a copy if it is not whole.
-HT_INLINE const char *residual_of(const strip *s, size_t t, row_of_y *copy) {
-    const ht_epilogue *e = s->sums->epilogue;
-    const ht_order order = s->sums->y_order;
-    const size_t size = s->finish.residual_size;
-    if (!size) return NULL;
+HT_INLINE void copy_residual(const strip *s, size_t t, row_of_y *copy) {
+    const ht_epilogue *e = &s->epilogue;
+    const ht_order order = s->sums.y_order;
+    const size_t size = s->finish.residual_size, step = order == HT_ORDER_ROWS ? size : e->residual_stride;
+    if (!size) return;
     const char *from = element(e->residual, e->residual_stride, size, order, t, s->column);
-    if (order == HT_ORDER_ROWS && s->columns == HT_SUMS_STRIP) return from;
-    const size_t step = order == HT_ORDER_ROWS ? size : e->residual_stride;
     for (size_t i = 0; i < s->columns; i++) memcpy((char *)copy + i * size, from + i * step, size);
-    return (const char *)copy;
 }
 
 // MARK: rows
@@ -95,15 +101,15 @@ HT_INLINE void put_bytes(const strip *s, ht_vec v, const bool divides, uint8_t *
 }
 
 // `dtype`, `plain` and `divides` are constants, so that the usual loops have no branches.
-HT_INLINE void put_reals(const strip *s, size_t r, const char *residual, const ht_dtype dtype, const bool plain,
-                         const bool divides, char *y) {
+HT_INLINE void put_reals(const strip *s, size_t r, size_t t, const char *residual, const ht_dtype dtype,
+                         const bool plain, const bool divides, char *y) {
     const ht_lanes all = ht_first_lanes(HT_VEC_LANES);
-    const float *row_scale = s->sums->epilogue->row_scale;
-    const int32_t *at = s->at + r * s->sums->row_step;
+    const float *row_scale = s->epilogue.row_scale;
+    const int32_t *at = s->at + r * s->sums.row_step;
     HT_UNROLL
     for (size_t i = 0; i < HT_SUMS_STRIP; i += HT_VEC_LANES) {
         ht_vec v = ht_load_sums(at + i);
-        if (row_scale) v = ht_vmul(v, ht_vsplat(row_scale[row_t(s->sums, r)]));
+        if (row_scale) v = ht_vmul(v, ht_vsplat(row_scale[t]));
         v = ht_vfma(v, ht_vload_unaligned(s->scale + i), ht_vload_unaligned(s->bias + i));
         v = plain ? ht_cut_off(&s->finish, v) : ht_finished(&s->finish, v, residual + i * s->finish.residual_size, all);
         if (dtype == HT_DTYPE_F32)
@@ -118,16 +124,17 @@ HT_INLINE void put_reals(const strip *s, size_t r, const char *residual, const h
 // (sum + offset) * multiplier / 2^shift in 64 bits, where it fits: 2^32 * (2^31 - 1). The half is compared, not added,
 // so nothing overflows.
 HT_INLINE void put_dyadic(const strip *s, size_t r, uint8_t *y) {
-    const ht_epilogue *e = s->sums->epilogue;
+    const ht_epilogue *e = &s->epilogue;
+    const columns *c = s->dyadic;
     const bool half_away = e->quantization->half_away != 0;
-    const int32_t *at = s->at + r * s->sums->row_step, y_zero = s->y_zero;
-    const int64_t least = (s->sums->y_dtype == HT_DTYPE_U8 ? 0 : -128) - y_zero;
+    const int32_t *at = s->at + r * s->sums.row_step, y_zero = s->y_zero;
+    const int64_t least = (s->sums.y_dtype == HT_DTYPE_U8 ? 0 : -128) - y_zero;
     const int64_t low = e->activation == HT_ACTIVATION_RELU && least < 0 ? 0 : least, high = least + 255;
     for (size_t i = 0; i < HT_SUMS_STRIP; i++) {
-        const int64_t product = (at[i] + s->offset[i]) * s->multiplier[i];
-        int64_t quotient = product >> s->shift[i];
-        const int64_t half = (int64_t)1 << (s->shift[i] - 1);
-        const int64_t rest = product - (int64_t)((uint64_t)quotient << s->shift[i]);
+        const int64_t product = (at[i] + c->offset[i]) * c->multiplier[i];
+        int64_t quotient = product >> c->shift[i];
+        const int64_t half = (int64_t)1 << (c->shift[i] - 1);
+        const int64_t rest = product - (int64_t)((uint64_t)quotient << c->shift[i]);
         quotient += rest > half || (rest == half && (half_away || (quotient & 1)));
         quotient = quotient > low ? quotient : low;
         quotient = quotient < high ? quotient : high;
@@ -136,7 +143,7 @@ HT_INLINE void put_dyadic(const strip *s, size_t r, uint8_t *y) {
 }
 
 HT_INLINE void put_i16(const strip *s, size_t r, int16_t *y) {
-    const int32_t *at = s->at + r * s->sums->row_step;
+    const int32_t *at = s->at + r * s->sums.row_step;
     for (size_t i = 0; i < HT_SUMS_STRIP; i++) y[i] = (int16_t)at[i];
 }
 
@@ -158,39 +165,57 @@ HT_INLINE kind kind_of(const ht_sums *sums) {
     }
 }
 
-HT_INLINE void put_row(const strip *s, size_t r, const char *residual, const kind k, char *y) {
+HT_INLINE void put_row(const strip *s, size_t r, size_t t, const char *residual, const kind k, char *y) {
     switch (k) {
-    case SUMS: memcpy(y, s->at + r * s->sums->row_step, HT_SUMS_STRIP * sizeof(int32_t)); break;
+    case SUMS: memcpy(y, s->at + r * s->sums.row_step, HT_SUMS_STRIP * sizeof(int32_t)); break;
     case SUMS_I16: put_i16(s, r, (int16_t *)(void *)y); break;
-    case PLAIN_F32: put_reals(s, r, residual, HT_DTYPE_F32, true, false, y); break;
-    case ANY_F32: put_reals(s, r, residual, HT_DTYPE_F32, false, false, y); break;
-    case ANY_BF16: put_reals(s, r, residual, HT_DTYPE_BF16, false, false, y); break;
-    case PLAIN_BYTES: put_reals(s, r, residual, HT_DTYPE_I8, true, false, y); break;
-    case ANY_BYTES: put_reals(s, r, residual, HT_DTYPE_I8, false, false, y); break;
-    case DIVIDED_BYTES: put_reals(s, r, residual, HT_DTYPE_I8, false, true, y); break;
+    case PLAIN_F32: put_reals(s, r, t, residual, HT_DTYPE_F32, true, false, y); break;
+    case ANY_F32: put_reals(s, r, t, residual, HT_DTYPE_F32, false, false, y); break;
+    case ANY_BF16: put_reals(s, r, t, residual, HT_DTYPE_BF16, false, false, y); break;
+    case PLAIN_BYTES: put_reals(s, r, t, residual, HT_DTYPE_I8, true, false, y); break;
+    case ANY_BYTES: put_reals(s, r, t, residual, HT_DTYPE_I8, false, false, y); break;
+    case DIVIDED_BYTES: put_reals(s, r, t, residual, HT_DTYPE_I8, false, true, y); break;
     case DYADIC: put_dyadic(s, r, (uint8_t *)y); break;
     }
 }
 
-// Rows of Y that are whole and lie in rows are written where they belong, others to a copy first.
-HT_INLINE void store_rows(const strip *s, const kind k) {
-    const ht_sums *sums = s->sums;
-    const size_t size = ht_dtype_size(sums->y_dtype);
-    const bool direct = sums->y_order == HT_ORDER_ROWS && s->columns == HT_SUMS_STRIP;
-    const size_t step = sums->y_order == HT_ORDER_ROWS ? size : sums->y_stride;
-    row_of_y copy, residual = {0};
+// Rows of Y that are whole and lie in rows are written where they belong,
+HT_INLINE void store_whole_rows(const strip *s, const kind k) {
+    const ht_sums *sums = &s->sums;
+    char *y = (char *)sums->y + s->column * ht_dtype_size(sums->y_dtype);
+    const char *residual = (const char *)s->epilogue.residual + s->column * s->finish.residual_size;
     for (size_t r = 0; r < sums->rows; r++) {
         const size_t t = row_t(sums, r);
-        char *y = element(sums->y, sums->y_stride, size, sums->y_order, t, s->column);
-        put_row(s, r, residual_of(s, t, &residual), k, direct ? y : (char *)&copy);
-        for (size_t i = 0; !direct && i < s->columns; i++) memcpy(y + i * step, (char *)&copy + i * size, size);
+        put_row(s, r, t, residual + t * s->epilogue.residual_stride, k, y + t * sums->y_stride);
     }
 }
 
+// others to a copy first.
+HT_INLINE void store_copied_rows(const strip *s, const kind k) {
+    const ht_sums *sums = &s->sums;
+    const ht_order order = sums->y_order;
+    const size_t size = ht_dtype_size(sums->y_dtype), step = order == HT_ORDER_ROWS ? size : sums->y_stride;
+    row_of_y copy, residual = {0};
+    for (size_t r = 0; r < sums->rows; r++) {
+        const size_t t = row_t(sums, r);
+        char *y = element(sums->y, sums->y_stride, size, order, t, s->column);
+        copy_residual(s, t, &residual);
+        put_row(s, r, t, (const char *)&residual, k, (char *)&copy);
+        for (size_t i = 0; i < s->columns; i++) memcpy(y + i * step, (char *)&copy + i * size, size);
+    }
+}
+
+HT_INLINE void store_rows(const strip *s, const kind k) {
+    if (s->columns == HT_SUMS_STRIP && s->sums.y_order == HT_ORDER_ROWS)
+        store_whole_rows(s, k);
+    else
+        store_copied_rows(s, k);
+}
+
 static void store_values(const ht_sums *sums) {
-    strip s;
+    columns of_strip;
     for (size_t first = 0; first < sums->columns; first += HT_SUMS_STRIP) {
-        open_strip(&s, sums, first);
+        const strip s = make_strip(sums, first, &of_strip);
 #define STORE(kind) \
     case kind: store_rows(&s, kind); break
         switch (kind_of(sums)) {
