@@ -179,7 +179,7 @@ static void run_part(const job *j, const part *part, pair *p) {
     const ht_binary_task *task = j->task;
     find_starts(j, part->view, p);
     if (p->finish.bits) find_cuts(p);
-    int32_t sums[HT_BINARY_ROWS][HT_BINARY_COLUMNS];
+    _Alignas(HT_ALIGNMENT) int32_t sums[HT_BINARY_ROWS][HT_BINARY_COLUMNS];
     char *rows[HT_BINARY_ROWS];
     for (size_t r = 0; !j->stores_itself && r < HT_BINARY_ROWS; r++) rows[r] = (char *)sums[r];
     ht_binary_tile tile = p->tile;

@@ -212,24 +212,37 @@ HT_INLINE void store_rows(const strip *s, const kind k) {
         store_copied_rows(s, k);
 }
 
+// A function for each kind: one for all would keep in memory what each has in registers.
+#define STORE(kind)                                                             \
+    static __attribute__((noinline)) void store_##kind(const ht_sums *sums) {   \
+        columns of_strip;                                                       \
+        for (size_t first = 0; first < sums->columns; first += HT_SUMS_STRIP) { \
+            const strip s = make_strip(sums, first, &of_strip);                 \
+            store_rows(&s, kind);                                               \
+        }                                                                       \
+    }
+
+STORE(SUMS)
+STORE(SUMS_I16)
+STORE(PLAIN_F32)
+STORE(ANY_F32)
+STORE(ANY_BF16)
+STORE(PLAIN_BYTES)
+STORE(ANY_BYTES)
+STORE(DIVIDED_BYTES)
+STORE(DYADIC)
+
 static void store_values(const ht_sums *sums) {
-    columns of_strip;
-    for (size_t first = 0; first < sums->columns; first += HT_SUMS_STRIP) {
-        const strip s = make_strip(sums, first, &of_strip);
-#define STORE(kind) \
-    case kind: store_rows(&s, kind); break
-        switch (kind_of(sums)) {
-            STORE(SUMS);
-            STORE(SUMS_I16);
-            STORE(PLAIN_F32);
-            STORE(ANY_F32);
-            STORE(ANY_BF16);
-            STORE(PLAIN_BYTES);
-            STORE(ANY_BYTES);
-            STORE(DIVIDED_BYTES);
-            STORE(DYADIC);
-        }
-#undef STORE
+    switch (kind_of(sums)) {
+    case SUMS: store_SUMS(sums); break;
+    case SUMS_I16: store_SUMS_I16(sums); break;
+    case PLAIN_F32: store_PLAIN_F32(sums); break;
+    case ANY_F32: store_ANY_F32(sums); break;
+    case ANY_BF16: store_ANY_BF16(sums); break;
+    case PLAIN_BYTES: store_PLAIN_BYTES(sums); break;
+    case ANY_BYTES: store_ANY_BYTES(sums); break;
+    case DIVIDED_BYTES: store_DIVIDED_BYTES(sums); break;
+    case DYADIC: store_DYADIC(sums); break;
     }
 }
 
