@@ -103,7 +103,7 @@ ht_status ht_bits_export(size_t rows, size_t columns, const ht_bit_format *forma
 
 // MARK: transposes
 
-enum { LINE = 8, SIDE = LINE * 64 };  // words, and bits, of a line of the caches
+enum { LINE = sizeof(ht_bits_line) / sizeof(uint64_t), SIDE = LINE * 64 };  // words and bits
 
 typedef struct transposition {
     size_t rows, columns;
@@ -115,32 +115,27 @@ typedef struct transposition {
 } transposition;
 
 // 64 rows of up to LINE words, zeros where there are none.
-static void read_rows(const transposition *t, size_t row, size_t word, size_t words, uint64_t to[64 * LINE]) {
-    const size_t rows = ht_min(64, t->rows - row);
-    memset(to + rows * LINE, 0, (64 - rows) * LINE * sizeof *to);
-    for (size_t i = 0; i < rows; i++, to += LINE) {
-        const char *from = t->from + (row + i) * t->from_stride + word * sizeof *to;
-        memcpy(to, from, words * sizeof *to);
-        memset(to + words, 0, (LINE - words) * sizeof *to);
-    }
+static void read_rows(const transposition *t, size_t row, size_t column, ht_bits_line to[64]) {
+    const size_t rows = ht_min(64, t->rows - row), bytes = ht_min(SIDE, ht_round_up(t->columns - column, 64)) / 8;
+    const char *from = t->from + row * t->from_stride + column / 8;
+    if (rows < 64 || bytes < sizeof *to) memset(to, 0, 64 * sizeof *to);
+    for (size_t i = 0; i < rows; i++, from += t->from_stride) memcpy(&to[i], from, bytes);
 }
 
-// SIDE x SIDE bits, so that whole lines are read and written. Bound: turning, then eight words of a strip of 64 rows to
-// as many lines.
+// SIDE x SIDE bits, so that whole lines are read and written. Bound: turning, then words that go to as many lines.
 static void transpose_block(void *context, size_t block) {
     const transposition *t = context;
     const size_t across = ht_ceil_div(t->columns, SIDE), row = block / across * SIDE, column = block % across * SIDE;
-    const size_t rows = ht_min(SIDE, t->rows - row), columns = ht_min(SIDE, t->columns - column);
-    const size_t words = ht_ceil_div(columns, 64), strips = ht_ceil_div(rows, 64);
-    uint64_t turned[64 * LINE], lines[SIDE * LINE];
+    const size_t strips = ht_ceil_div(ht_min(SIDE, t->rows - row), 64), columns = ht_min(SIDE, t->columns - column);
+    ht_bits_line turned[64], lines[SIDE];
     for (size_t strip = 0; strip < strips; strip++) {
-        read_rows(t, row + strip * 64, column / 64, words, turned);
+        read_rows(t, row + strip * 64, column, turned);
         t->turn(turned);
-        for (size_t word = 0; word < words; word++)
-            for (size_t i = 0; i < 64; i++) lines[(word * 64 + i) * LINE + strip] = turned[i * LINE + word];
+        for (size_t i = 0; i < 64; i++)
+            for (size_t word = 0; word < LINE; word++) lines[word * 64 + i][strip] = turned[i][word];
     }
-    for (size_t i = 0; i < columns; i++)
-        memcpy(t->to + (column + i) * t->to_stride + row / 8, lines + i * LINE, strips * sizeof *lines);
+    char *to = t->to + column * t->to_stride + row / 8;
+    for (size_t i = 0; i < columns; i++, to += t->to_stride) memcpy(to, &lines[i], strips * sizeof(uint64_t));
 }
 
 ht_status ht_bits_transpose(size_t rows, size_t columns, const uint64_t *bits, size_t bits_stride, uint64_t *transposed,

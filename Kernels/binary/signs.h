@@ -51,8 +51,11 @@ typedef enum ht_sign_call {
     HT_SIGN_CALLS
 } ht_sign_call;
 
-/// Transposes 64 rows of 8 words in place: bit r of word c % 64 * 8 + c / 64 becomes that of row r, column c.
-typedef void ht_bits_turn(uint64_t words[64 * 8]);
+/// A line of the caches: 8 words of a row.
+typedef uint64_t ht_bits_line __attribute__((vector_size(64)));
+
+/// Transposes word i of 64 rows in place, for all 8: bit r of word i of line c becomes that of row r, column c.
+typedef void ht_bits_turn(ht_bits_line lines[64]);
 
 /// What one ISA brings.
 typedef struct ht_sign_calls {

@@ -49,8 +49,14 @@ HT_INLINE ht_mask ht_less_i8(const int8_t *x, const int32_t *threshold, ht_lanes
         bytes = _mm_loadl_epi64((const __m128i *)x);
     else
         __builtin_memcpy(&bytes, x, in.count);
-    const __m256i limit = threshold ? _mm256_maskload_epi32(threshold, in.mask) : _mm256_setzero_si256();
+    const __m256i limit = _mm256_maskload_epi32(threshold, in.mask);
     return _mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, _mm256_cvtepi8_epi32(bytes)));
+}
+
+HT_INLINE uint64_t ht_signs_of_bytes(const int8_t *x, size_t count) {
+    __m256i bytes[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    __builtin_memcpy(bytes, x, count);
+    return (uint32_t)_mm256_movemask_epi8(bytes[0]) | (uint64_t)(uint32_t)_mm256_movemask_epi8(bytes[1]) << 32;
 }
 
 // The signs of 32 bits.

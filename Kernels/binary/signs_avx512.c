@@ -31,7 +31,12 @@ HT_INLINE ht_vec ht_load_f16(const uint16_t *from, ht_lanes in) {
 
 HT_INLINE ht_mask ht_less_i8(const int8_t *x, const int32_t *threshold, ht_lanes in) {
     const __m512i wide = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(in, x));
-    return _mm512_cmplt_epi32_mask(wide, threshold ? _mm512_maskz_loadu_epi32(in, threshold) : _mm512_setzero_si512());
+    return _mm512_cmplt_epi32_mask(wide, _mm512_maskz_loadu_epi32(in, threshold));
+}
+
+HT_INLINE uint64_t ht_signs_of_bytes(const int8_t *x, size_t count) {
+    const __mmask64 in = _cvtu64_mask64(~(uint64_t)0 >> (64 - count));
+    return _cvtmask64_u64(_mm512_movepi8_mask(_mm512_maskz_loadu_epi8(in, x)));
 }
 
 HT_INLINE void ht_store_signs(int8_t *to, uint64_t word, size_t count) {

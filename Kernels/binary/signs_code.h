@@ -2,7 +2,7 @@
 // Signs with the vectors of any ISA: included behind core/vec_<isa>.h and
 //   ht_mask       which lanes a condition holds for: ht_less, ht_not_above, ht_where, ht_mask_at, ht_word
 //   ht_wide       doubles of a part of a vector's lanes, and ht_words, their bits
-//   ht_load_f16, ht_less_i8, ht_store_signs
+//   ht_load_f16, ht_less_i8, ht_signs_of_bytes, ht_store_signs
 // All do the same operations in the same order, and no product meets a sum but in a fused multiply-add, which no
 // compiler contracts further, so a value has the same bits everywhere.
 #ifndef HT_BINARY_SIGNS_CODE_H
@@ -59,11 +59,15 @@ DEFINE_PACK(pack_bf16, 2, ht_load_bf16(HALVES(0, v), in))
 
 HT_INLINE void pack_i8_word(const ht_sign_task *task, const line *l, size_t c, const size_t count) {
     ht_mask less[WORD_VECTORS];
+    const int32_t *threshold = task->threshold;
+    if (!threshold) {
+        WORD(1) = ht_signs_of_bytes((const int8_t *)l->at[0] + c, count);
+        return;
+    }
     HT_UNROLL
     for (size_t v = 0; v < WORD_VECTORS; v++) {
-        const int32_t *threshold = task->threshold;
-        if (threshold) threshold += c + v * HT_VEC_LANES;
-        less[v] = ht_less_i8((const int8_t *)l->at[0] + c + v * HT_VEC_LANES, threshold, lanes_of(count, v));
+        const size_t first = c + v * HT_VEC_LANES;
+        less[v] = ht_less_i8((const int8_t *)l->at[0] + first, threshold + first, lanes_of(count, v));
     }
     WORD(1) = ht_word(less) & first_bits(count);
 }
@@ -291,27 +295,35 @@ static void gradient(const ht_sign_task *task) {
 
 // MARK: transposes
 
-// Halves of blocks of 2 * `half` rows change places, for 8 words of each row at once: the upper columns of the first
-// with the lower columns of the second. Bound: 7 operations for each pair of vectors, 6 * 32 pairs of rows.
-HT_INLINE void swap_halves(uint64_t words[64 * 8], const size_t half, const uint64_t lower) {
-    for (size_t block = 0; block < 64; block += 2 * half)
-        for (size_t row = block; row < block + half; row++) {
-            uint64_t *first = words + row * 8, *second = first + half * 8;
-            for (size_t i = 0; i < 8; i++) {
-                const uint64_t different = (first[i] >> half ^ second[i]) & lower;
-                first[i] ^= different << half;
-                second[i] ^= different;
-            }
-        }
+// Swaps halves of blocks of 2 * `half` rows: the upper columns of the first with the lower columns of the second.
+HT_INLINE void swap_halves(ht_bits_line lines[8], const size_t half, const size_t step, const uint64_t lower) {
+    HT_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+        if (i & step) continue;
+        const ht_bits_line different = (lines[i] >> half ^ lines[i + step]) & lower;
+        lines[i] ^= different << half;
+        lines[i + step] ^= different;
+    }
 }
 
-static void turn(uint64_t words[64 * 8]) {
-    swap_halves(words, 32, 0x00000000ffffffff);
-    swap_halves(words, 16, 0x0000ffff0000ffff);
-    swap_halves(words, 8, 0x00ff00ff00ff00ff);
-    swap_halves(words, 4, 0x0f0f0f0f0f0f0f0f);
-    swap_halves(words, 2, 0x3333333333333333);
-    swap_halves(words, 1, 0x5555555555555555);
+// Eight rows `apart` rows apart; the last swap is of neighbours among them.
+HT_INLINE void swap_thrice(ht_bits_line *from, const size_t apart, const uint64_t lower[3]) {
+    ht_bits_line lines[8];
+    HT_UNROLL
+    for (size_t i = 0; i < 8; i++) lines[i] = from[i * apart];
+    swap_halves(lines, 4 * apart, 4, lower[0]);
+    swap_halves(lines, 2 * apart, 2, lower[1]);
+    swap_halves(lines, apart, 1, lower[2]);
+    HT_UNROLL
+    for (size_t i = 0; i < 8; i++) from[i * apart] = lines[i];
+}
+
+// Bound: 7 operations for each pair of 192, fewer where one instruction does two of them.
+static void turn(ht_bits_line lines[64]) {
+    static const uint64_t far[] = {0x00000000ffffffff, 0x0000ffff0000ffff, 0x00ff00ff00ff00ff};
+    static const uint64_t near[] = {0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555};
+    for (size_t i = 0; i < 8; i++) swap_thrice(lines + i, 8, far);
+    for (size_t i = 0; i < 8; i++) swap_thrice(lines + 8 * i, 1, near);
 }
 
 static const ht_sign_calls calls = {{[HT_SIGN_PACK_F32] = pack_f32,

@@ -14,19 +14,24 @@ HT_INLINE ht_mask ht_mask_at(uint64_t word, size_t v) {
     return vtstq_u32(vdupq_n_u32((uint32_t)(word >> v * HT_VEC_LANES)), vld1q_u32(bits));
 }
 
+HT_INLINE uint8x16_t bit_of_place(void) { return vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201)); }
+
+// Neighbours are added three times: eight bytes, each of them a bit of its place or zero, become one.
+HT_INLINE uint64_t word_of_bits(const uint8x16_t bits[4]) {
+    const uint8x16_t sums = vpaddq_u8(vpaddq_u8(bits[0], bits[1]), vpaddq_u8(bits[2], bits[3]));
+    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+}
+
 // The byte of each lane of four masks, cut to the bit of its place.
 HT_INLINE uint8x16_t bits_of(const ht_mask mask[4]) {
     const uint16x8_t first = vuzp1q_u16(vreinterpretq_u16_u32(mask[0]), vreinterpretq_u16_u32(mask[1]));
     const uint16x8_t second = vuzp1q_u16(vreinterpretq_u16_u32(mask[2]), vreinterpretq_u16_u32(mask[3]));
-    const uint8x16_t place = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
-    return vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(first), vreinterpretq_u8_u16(second)), place);
+    return vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(first), vreinterpretq_u8_u16(second)), bit_of_place());
 }
 
-// Neighbours are added three times: eight lanes become a byte.
 HT_INLINE uint64_t ht_word(const ht_mask mask[16]) {
-    const uint8x16_t low = vpaddq_u8(bits_of(mask), bits_of(mask + 4));
-    const uint8x16_t sums = vpaddq_u8(low, vpaddq_u8(bits_of(mask + 8), bits_of(mask + 12)));
-    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+    const uint8x16_t bits[4] = {bits_of(mask), bits_of(mask + 4), bits_of(mask + 8), bits_of(mask + 12)};
+    return word_of_bits(bits);
 }
 
 HT_INLINE ht_vec ht_load_f16(const uint16_t *from, ht_lanes in) {
@@ -39,8 +44,17 @@ HT_INLINE ht_mask ht_less_i8(const int8_t *x, const int32_t *threshold, ht_lanes
     int8_t bytes[8] = {0};
     int32_t limits[4] = {0};
     __builtin_memcpy(bytes, x, in);
-    if (threshold) __builtin_memcpy(limits, threshold, in * sizeof *threshold);
+    __builtin_memcpy(limits, threshold, in * sizeof *threshold);
     return vcltq_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(bytes)))), vld1q_s32(limits));
+}
+
+HT_INLINE uint64_t ht_signs_of_bytes(const int8_t *x, size_t count) {
+    int8_t bytes[64] = {0};
+    uint8x16_t bits[4];
+    __builtin_memcpy(bytes, x, count);
+    HT_UNROLL
+    for (size_t i = 0; i < 4; i++) bits[i] = vandq_u8(vcltzq_s8(vld1q_s8(bytes + 16 * i)), bit_of_place());
+    return word_of_bits(bits);
 }
 
 HT_INLINE void ht_store_signs(int8_t *to, uint64_t word, size_t count) {

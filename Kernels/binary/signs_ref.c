@@ -20,8 +20,12 @@ HT_INLINE uint64_t ht_word(const ht_mask mask[64]) {
 
 HT_INLINE ht_vec ht_load_f16(const uint16_t *from, ht_lanes in) { return in ? ht_f16_to_f32(*from) : 0; }
 
-HT_INLINE ht_mask ht_less_i8(const int8_t *x, const int32_t *threshold, ht_lanes in) {
-    return in && *x < (threshold ? *threshold : 0);
+HT_INLINE ht_mask ht_less_i8(const int8_t *x, const int32_t *threshold, ht_lanes in) { return in && *x < *threshold; }
+
+HT_INLINE uint64_t ht_signs_of_bytes(const int8_t *x, size_t count) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < count; i++) word |= (uint64_t)(x[i] < 0) << i;
+    return word;
 }
 
 HT_INLINE void ht_store_signs(int8_t *to, uint64_t word, size_t count) {
