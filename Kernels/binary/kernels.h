@@ -45,8 +45,8 @@ const void *ht_binary_residual(const ht_binary_task *task, size_t t, size_t colu
 
 ht_binary_kernel ht_binary_gemm_ref, ht_binary_gemm_avx512popcnt, ht_binary_gemm_avx512, ht_binary_gemm_avx2,
     ht_binary_gemm_neondot, ht_binary_gemm_neon;
-ht_binary_kernel ht_binary_gemm_f32_ref, ht_binary_gemm_f32_avx512;
-ht_binary_kernel ht_binary_gemm_i8_ref, ht_binary_gemm_i8_avx512;
+ht_binary_kernel ht_binary_gemm_f32_ref, ht_binary_gemm_f32_avx512, ht_binary_gemm_f32_avx2, ht_binary_gemm_f32_neon;
+ht_binary_kernel ht_binary_gemm_i8_ref, ht_binary_gemm_i8_avx512, ht_binary_gemm_i8_avx2, ht_binary_gemm_i8_neon;
 extern const ht_entry ht_binary_gemm_table[];  // X of signs, and of zeros and ones
 extern const ht_entry ht_binary_gemm_f32_table[];
 extern const ht_entry ht_binary_gemm_i8_table[];

@@ -27,6 +27,9 @@ const ht_entry ht_binary_gemm_table[] = {
 const ht_entry ht_binary_gemm_f32_table[] = {
 #if defined(__x86_64__)
     {"binary_gemm_f32", HT_ISA_AVX512, (ht_fn)ht_binary_gemm_f32_avx512},
+    {"binary_gemm_f32", HT_ISA_AVX2, (ht_fn)ht_binary_gemm_f32_avx2},
+#elif defined(__aarch64__)
+    {"binary_gemm_f32", HT_ISA_NEON, (ht_fn)ht_binary_gemm_f32_neon},
 #endif
     {"binary_gemm_f32", HT_ISA_REF, (ht_fn)ht_binary_gemm_f32_ref},
     {0},
@@ -35,6 +38,9 @@ const ht_entry ht_binary_gemm_f32_table[] = {
 const ht_entry ht_binary_gemm_i8_table[] = {
 #if defined(__x86_64__)
     {"binary_gemm_i8", HT_ISA_AVX512, (ht_fn)ht_binary_gemm_i8_avx512},
+    {"binary_gemm_i8", HT_ISA_AVX2, (ht_fn)ht_binary_gemm_i8_avx2},
+#elif defined(__aarch64__)
+    {"binary_gemm_i8", HT_ISA_NEON, (ht_fn)ht_binary_gemm_i8_neon},
 #endif
     {"binary_gemm_i8", HT_ISA_REF, (ht_fn)ht_binary_gemm_i8_ref},
     {0},
