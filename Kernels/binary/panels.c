@@ -95,7 +95,6 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(tap_lanes, l->taps * HT_PANELS_VECTOR);
     TAKE(view, p->views);
     TAKE(limit, p->views * p->outputs);
-    TAKE(count, l->of.outputs);
     TAKE(all, ht_round_up(p->channels, 8));
     TAKE(inverted, p->outputs);
     TAKE(strings, p->strings_at_once * p->string_rows * HT_PANELS_VECTOR);

@@ -61,9 +61,8 @@ typedef struct ht_binary_panels {
     char *tables;      // [table][set of views]
     ht_binary_view *view;
     int32_t *limit;    // [view][output]
-    int32_t *count;    // [output]: the weights that are -1
     uint16_t *all;     // the list of all channels
-    uint8_t *inverted; // [output]
+    int8_t *inverted;  // [output]: -1 or 0
 } ht_binary_panels;
 
 /// Fills in all but the lists; the scratch may be null. Returns its size.

@@ -84,23 +84,46 @@ static void make_strings(const job *j, ptrdiff_t first, size_t blocks) {
     }
 }
 
-// Rows first ..< first + count of the strings as the lanes of the panel see them through a tap.
-static void shift_strings(const job *j, size_t tap, size_t first, size_t count, char *to) {
-    const ht_binary_panels *p = &j->p;
+// Where the lanes of the panel see a tap in the strings.
+HT_INLINE size_t place_of(const job *j, size_t tap) {
     const size_t width = j->task->layout->of.kernel_width;
-    const size_t place = j->first_string + tap / width * p->tap_down + tap % width * p->tap_across;
+    return j->first_string + tap / width * j->p.tap_down + tap % width * j->p.tap_across;
+}
+
+HT_INLINE void shift_rows(const job *j, size_t tap, size_t first, size_t count, char *to, const size_t taps) {
+    const ht_binary_panels *p = &j->p;
+    const size_t place = place_of(j, tap);
     const char *low = vector(p->strings, place / HT_BINARY_PANEL * p->string_rows + first);
-    const char *high = vector((char *)low, p->string_rows);
-    const __m512i lanes = load(p->tap_lanes, tap), bits = _mm512_set1_epi64((long long)(place % 64));
+    const char *high = low + p->string_rows * HT_PANELS_VECTOR;
     const __m512i word = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
                                           _mm512_set1_epi64((long long)(place % HT_BINARY_PANEL / 64)));
     const __m512i next = _mm512_add_epi64(word, _mm512_set1_epi64(1));
+    __m512i lanes[3], bits[3];
+    HT_UNROLL
+    for (size_t t = 0; t < taps; t++) {
+        lanes[t] = load(p->tap_lanes, tap + t);
+        bits[t] = _mm512_set1_epi64((long long)(place_of(j, tap + t) % 64));
+    }
     for (size_t i = 0; i < count; i++) {
         const __m512i a = load(low, i), b = load(high, i);
-        const __m512i v =
-            _mm512_shrdv_epi64(_mm512_permutex2var_epi64(a, word, b), _mm512_permutex2var_epi64(a, next, b), bits);
-        store(to, i, _mm512_and_si512(v, lanes));
+        const __m512i words = _mm512_permutex2var_epi64(a, word, b), more = _mm512_permutex2var_epi64(a, next, b);
+        HT_UNROLL
+        for (size_t t = 0; t < taps; t++)
+            store(to, t * p->channels + i,
+                  _mm512_and_si512(_mm512_shrdv_epi64(words, more, bits[t]), lanes[t]));
     }
+}
+
+// Rows first ..< first + count of the strings as the lanes of the panel see them through `taps` taps, up to 3 at a time
+// if these begin in the same word. Returns how many that were.
+static size_t shift_strings(const job *j, size_t tap, size_t taps, size_t first, size_t count, char *to) {
+    const size_t word = place_of(j, tap) / 64;
+    if (taps >= 3 && place_of(j, tap + 1) / 64 == word && place_of(j, tap + 2) / 64 == word) {
+        shift_rows(j, tap, first, count, to, 3);
+        return 3;
+    }
+    shift_rows(j, tap, first, count, to, 1);
+    return 1;
 }
 
 // MARK: lanes of views
@@ -171,55 +194,71 @@ static void make_tables(job *j) {
 
 // MARK: limits
 
-// The weights of an output that are -1 in all taps, or in those that a view sees.
-static void count_minus(const job *j, const ht_binary_view *view, int32_t *counts) {
+// The weights of 16 outputs that are -1, of the taps that a view sees or, without a view, of all.
+HT_INLINE __m512i count_minus(const job *j, const ht_binary_view *view, size_t o, __mmask16 present) {
     const ht_binary_layout *l = j->task->layout;
-    memset(counts, 0, l->of.outputs * sizeof *counts);
-    for (size_t tap = 0; tap < l->taps; tap++) {
-        if (view && !ht_binary_view_sees(l, view, tap)) continue;
-        const int32_t *minus = j->p.lists.minus + tap * l->of.outputs;
-        for (size_t o = 0; o < l->of.outputs; o++) counts[o] += minus[o];
-    }
+    const ht_binary_taps down = view ? view->down : (ht_binary_taps){0, l->of.kernel_height};
+    const ht_binary_taps across = view ? view->across : (ht_binary_taps){0, l->of.kernel_width};
+    __m512i count = _mm512_setzero_si512();
+    for (size_t row = down.begin; row < down.end; row++)
+        for (size_t column = across.begin; column < across.end; column++) {
+            const int32_t *minus = j->p.lists.minus + (row * l->of.kernel_width + column) * l->of.outputs + o;
+            count = _mm512_add_epi32(count, _mm512_maskz_loadu_epi32(present, minus));
+        }
+    return count;
 }
 
-static int32_t clamp(int32_t v, int32_t low, int32_t high) { return v < low ? low : v > high ? high : v; }
+HT_INLINE __m512i clamp(__m512i v, int32_t inputs) {
+    return _mm512_max_epi32(_mm512_set1_epi32(-inputs), _mm512_min_epi32(v, _mm512_set1_epi32(inputs + 1)));
+}
 
-// A sum is base - 2 T where lists are of weights that are +1, base + 2 T where of those that are -1. It is below the
-// level where T >= limit, or where T < limit: then j->p.inverted is set for the former.
-static void find_limits(job *j, size_t v, const int32_t *all) {
+// The sum of a pixel that is +1 wherever it is inside the image, without what T changes.
+HT_INLINE __m512i find_base(const job *j, const ht_binary_view *view, size_t o, __mmask16 present, __m512i all) {
     const ht_binary_layout *l = j->task->layout;
-    const ht_binary_view *view = &j->p.view[v];
     const ht_padding padding = j->task->conv ? j->task->conv->shape.padding : HT_PADDING_ZERO;
-    const ht_binary_threshold *threshold = j->task->epilogue.threshold;
-    const int32_t *levels = threshold ? threshold->level : NULL;
-    const int32_t inputs = (int32_t)(l->taps * l->of.tap_columns);
     const size_t taps = (view->down.end - view->down.begin) * (view->across.end - view->across.begin);
-    const int32_t seen = (int32_t)(taps * l->of.tap_columns), outside = inputs - seen;
-    const bool adds = j->task->x_dtype == HT_DTYPE_U1;
-    // What each tap outside the image adds for each input: +1, -1 or nothing, times the weight.
-    const int32_t pad = padding == HT_PADDING_ZERO ? 0 : padding == HT_PADDING_PLUS_ONE ? 1 : -1;
-    int32_t *limit = j->p.limit + v * j->p.outputs;
-    count_minus(j, view, limit);
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
-        const int32_t level = clamp(levels ? levels[o] : 0, -inputs, inputs + 1);
-        const int32_t base = adds ? 0 : seen - 2 * limit[o] + pad * (outside - 2 * (all[o] - limit[o]));
-        const bool plus = j->p.lists.of_plus[o];
-        int32_t below;
-        if (adds)
-            below = plus ? level : 1 - level;
-        else
-            below = plus ? ((base - level) >> 1) + 1 : (level - base + 1) >> 1;
-        limit[o] = clamp(below, -inputs, inputs + 1);
-    }
+    const int32_t seen = (int32_t)(taps * l->of.tap_columns);
+    const int32_t outside = (int32_t)(l->taps * l->of.tap_columns) - seen;
+    if (j->task->x_dtype == HT_DTYPE_U1) return _mm512_setzero_si512();
+    const __m512i minus = count_minus(j, view, o, present);
+    const __m512i base = _mm512_sub_epi32(_mm512_set1_epi32(seen), _mm512_add_epi32(minus, minus));
+    if (padding == HT_PADDING_ZERO) return base;
+    const __m512i beyond = _mm512_sub_epi32(all, minus);
+    const __m512i pads = _mm512_sub_epi32(_mm512_set1_epi32(outside), _mm512_add_epi32(beyond, beyond));
+    return padding == HT_PADDING_PLUS_ONE ? _mm512_add_epi32(base, pads) : _mm512_sub_epi32(base, pads);
 }
 
-static void find_inverted(job *j) {
-    const ht_binary_threshold *threshold = j->task->epilogue.threshold;
-    const uint8_t *flip = threshold ? threshold->flip : NULL;
-    const bool adds = j->task->x_dtype == HT_DTYPE_U1;
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
-        const bool flips = flip && flip[o / 8] >> o % 8 & 1;
-        j->p.inverted[o] = ((j->p.lists.of_plus[o] != 0) != adds) != flips;
+HT_INLINE __m512i half(__m512i v) { return _mm512_srai_epi32(v, 1); }
+
+// A sum is base - 2 T where lists are of weights that are +1, base + 2 T where of those that are -1; of an X of zeros
+// and ones T and -T. It is below the level where T < limit, or where T >= limit: then signs are inverted.
+static void find_limits(job *j) {
+    const ht_binary_task *task = j->task;
+    const ht_binary_threshold *threshold = task->epilogue.threshold;
+    const int32_t inputs = (int32_t)(task->layout->taps * task->layout->of.tap_columns);
+    const bool adds = task->x_dtype == HT_DTYPE_U1;
+    const __m512i one = _mm512_set1_epi32(1);
+    for (size_t o = task->o_begin; o < task->o_end; o += 16) {
+        const size_t count = ht_min(16, task->o_end - o);
+        const __mmask16 present = (__mmask16)((1u << count) - 1);
+        const __m128i of_plus = _mm_maskz_loadu_epi8(present, j->p.lists.of_plus + o);
+        const __mmask16 plus = _mm_test_epi8_mask(of_plus, of_plus);
+        uint16_t flips = 0;
+        if (threshold && threshold->flip) memcpy(&flips, threshold->flip + o / 8, ht_ceil_div(count, 8));
+        const __mmask16 inverted = (__mmask16)(plus ^ flips ^ (adds ? 0xffff : 0));
+        _mm_storeu_si128((__m128i *)(void *)(j->p.inverted + o), _mm_movm_epi8(inverted));
+        const __m512i zero = _mm512_setzero_si512(), all = count_minus(j, NULL, o, present);
+        const __m512i levels =
+            threshold && threshold->level ? _mm512_maskz_loadu_epi32(present, threshold->level + o) : zero;
+        const __m512i level = clamp(levels, inputs);
+        for (size_t v = 0; v < j->p.views; v++) {
+            const __m512i base = find_base(j, &j->p.view[v], o, present, all);
+            const __m512i of_plus_limit = adds ? level : _mm512_add_epi32(half(_mm512_sub_epi32(base, level)), one);
+            const __m512i of_minus_limit = adds ? _mm512_sub_epi32(one, level)
+                                                : half(_mm512_add_epi32(_mm512_sub_epi32(level, base), one));
+            const __m512i limit = _mm512_mask_blend_epi32(plus, of_minus_limit, of_plus_limit);
+            _mm512_storeu_si512(j->p.limit + v * j->p.outputs + o, clamp(limit, inputs));
+        }
     }
 }
 
@@ -228,22 +267,22 @@ static void find_inverted(job *j) {
 // floor(-A / 2), where the counters begin: sums of strings as long as the window, not of all its inputs.
 static void find_start(job *j, char *shifted) {
     const ht_binary_panels *p = &j->p;
+    const size_t bits = p->counter_bits + 1;
     __m512i sum[HT_SLICES_MAX], carry = _mm512_set1_epi64(-1);
-    for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) sum[bit] = _mm512_setzero_si512();
+    for (size_t bit = 0; bit < bits; bit++) sum[bit] = _mm512_setzero_si512();
     for (size_t tap = 0; tap < j->task->layout->taps; tap++) {
         __m512i up = _mm512_setzero_si512();
-        shift_strings(j, tap, p->channels + 1, p->count_bits, shifted);
-        for (size_t bit = 0; bit < HT_SLICES_MAX; bit++)
-            up = bit < p->count_bits ? ht_slices_full_add(&sum[bit], load(shifted, bit), up)
-                                     : ht_slices_half_add(&sum[bit], up);
+        shift_strings(j, tap, 1, p->channels + 1, p->count_bits, shifted);
+        for (size_t bit = 0; bit < p->count_bits; bit++)
+            up = ht_slices_full_add(&sum[bit], load(shifted, bit), up);
+        for (size_t bit = p->count_bits; bit < bits; bit++) up = ht_slices_half_add(&sum[bit], up);
     }
     j->lowest = sum[0];
-    for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) {
+    for (size_t bit = 0; bit < bits; bit++) {
         sum[bit] = _mm512_xor_si512(sum[bit], _mm512_set1_epi64(-1));
         carry = ht_slices_half_add(&sum[bit], carry);
         if (bit) j->start[bit - 1] = sum[bit];
     }
-    j->start[HT_SLICES_MAX - 1] = j->start[HT_SLICES_MAX - 2];
 }
 
 // The vectors of the inputs of a chunk, and one of zeros.
@@ -253,8 +292,8 @@ static void make_inputs(const job *j, size_t chunk) {
     const size_t end = ht_min(first + p->lists.chunk_inputs, j->task->layout->taps * p->channels);
     for (size_t i = first; i < end;) {
         const size_t channel = i % p->channels, count = ht_min(end - i, p->channels - channel);
-        shift_strings(j, i / p->channels, channel, count, vector(p->inputs, i - first));
-        i += count;
+        const size_t taps = count == p->channels ? (end - i) / count : 1;
+        i += count * shift_strings(j, i / p->channels, taps, channel, count, vector(p->inputs, i - first));
     }
     store(p->inputs, p->lists.chunk_inputs, _mm512_setzero_si512());
 }
@@ -293,7 +332,7 @@ HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size
     for (size_t bit = 0; bit + 1 < n; bit++)
         below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1), below, 0x8E);
     below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, sets, n), below, 0xB2);
-    store(j->p.signs, o, _mm512_xor_si512(below, _mm512_set1_epi64(-(long long)j->p.inverted[o])));
+    store(j->p.signs, o, _mm512_xor_si512(below, _mm512_set1_epi64(j->p.inverted[o])));
 }
 
 // All outputs against a chunk.
@@ -366,32 +405,36 @@ static void run_panel(job *j) {
 
 // MARK: tasks
 
-static void make_job(job *j, const ht_binary_task *task) {
-    j->task = task;
-    ht_binary_panels_make(task->layout, task->conv, task->t_end, task->scratch, &j->p);
+// What all panels have in common.
+static void prepare(job *j) {
+    const ht_binary_task *task = j->task;
     j->p.lists = ht_binary_lists_of(task->layout, task->packed);
     ht_binary_views(task->conv, j->p.view);
     for (size_t channel = 0; channel < ht_round_up(j->p.channels, HT_SLICES_GROUP); channel++)
         j->p.all[channel] = (uint16_t)(ht_min(channel, j->p.channels) * HT_SLICES_ENTRY);
     memset(j->p.signs, 0, j->p.outputs * HT_PANELS_VECTOR);
-    find_inverted(j);
-    int32_t *all = j->p.count;
-    count_minus(j, NULL, all);
-    for (size_t v = 0; v < j->p.views; v++) find_limits(j, v, all);
+    find_limits(j);
+}
+
+static size_t count_panels(const ht_binary_grid *y, size_t t_begin, size_t t_end) {
+    const size_t lanes = ht_binary_lane_of(y, t_end - 1) + 1 - ht_binary_lane_of(y, t_begin);
+    return lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= HT_PANELS_LEAST);
 }
 
 size_t ht_binary_pixels_run(const ht_binary_task *task) {
     job j;
-    make_job(&j, task);
+    j.task = task;
     const ht_binary_panels *p = &j.p;
+    ht_binary_panels_make(task->layout, task->conv, task->t_end, task->scratch, &j.p);
+    const size_t panels = count_panels(&p->y, task->t_begin, task->t_end);
+    if (panels == 0) return task->t_begin;
+    prepare(&j);
     const size_t begin = ht_binary_lane_of(&p->y, task->t_begin);
-    const size_t end = ht_binary_lane_of(&p->y, task->t_end - 1) + 1;
-    size_t panels = (end - begin) / HT_BINARY_PANEL;
-    if (end - begin - panels * HT_BINARY_PANEL >= HT_PANELS_LEAST) panels++;
     for (size_t first = 0; first < panels; first += HT_PANELS_AT_ONCE) {
         const size_t count = ht_min(HT_PANELS_AT_ONCE, panels - first);
         const size_t lane = begin + first * HT_BINARY_PANEL;
-        make_strings(&j, (ptrdiff_t)lane - (ptrdiff_t)p->lead, count + ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1);
+        const size_t blocks = count + ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1;
+        make_strings(&j, (ptrdiff_t)lane - (ptrdiff_t)p->lead, blocks);
         for (size_t i = 0; i < count; i++) {
             j.lane = lane + i * HT_BINARY_PANEL;
             j.first_string = i * HT_BINARY_PANEL;
