@@ -109,8 +109,7 @@ HT_INLINE void shift_rows(const job *j, size_t tap, size_t first, size_t count, 
         const __m512i words = _mm512_permutex2var_epi64(a, word, b), more = _mm512_permutex2var_epi64(a, next, b);
         HT_UNROLL
         for (size_t t = 0; t < taps; t++)
-            store(to, t * p->channels + i,
-                  _mm512_and_si512(_mm512_shrdv_epi64(words, more, bits[t]), lanes[t]));
+            store(to, t * p->channels + i, _mm512_and_si512(_mm512_shrdv_epi64(words, more, bits[t]), lanes[t]));
     }
 }
 
@@ -254,8 +253,8 @@ static void find_limits(job *j) {
         for (size_t v = 0; v < j->p.views; v++) {
             const __m512i base = find_base(j, &j->p.view[v], o, present, all);
             const __m512i of_plus_limit = adds ? level : _mm512_add_epi32(half(_mm512_sub_epi32(base, level)), one);
-            const __m512i of_minus_limit = adds ? _mm512_sub_epi32(one, level)
-                                                : half(_mm512_add_epi32(_mm512_sub_epi32(level, base), one));
+            const __m512i of_minus_limit =
+                adds ? _mm512_sub_epi32(one, level) : half(_mm512_add_epi32(_mm512_sub_epi32(level, base), one));
             const __m512i limit = _mm512_mask_blend_epi32(plus, of_minus_limit, of_plus_limit);
             _mm512_storeu_si512(j->p.limit + v * j->p.outputs + o, clamp(limit, inputs));
         }
@@ -273,8 +272,7 @@ static void find_start(job *j, char *shifted) {
     for (size_t tap = 0; tap < j->task->layout->taps; tap++) {
         __m512i up = _mm512_setzero_si512();
         shift_strings(j, tap, 1, p->channels + 1, p->count_bits, shifted);
-        for (size_t bit = 0; bit < p->count_bits; bit++)
-            up = ht_slices_full_add(&sum[bit], load(shifted, bit), up);
+        for (size_t bit = 0; bit < p->count_bits; bit++) up = ht_slices_full_add(&sum[bit], load(shifted, bit), up);
         for (size_t bit = p->count_bits; bit < bits; bit++) up = ht_slices_half_add(&sum[bit], up);
     }
     j->lowest = sum[0];
@@ -315,23 +313,23 @@ HT_INLINE void find_sets(const job *j, size_t o, uint32_t sets[HT_PANELS_TABLES]
     } while (first < j->present_count);
 }
 
-HT_INLINE __m512i limit_bit(const job *j, uint32_t sets[HT_PANELS_TABLES][16], size_t bit) {
+HT_INLINE __m512i limit_bit(const job *j, uint32_t sets[HT_PANELS_TABLES][16], size_t bit, const bool one_table) {
     __m512i lanes = _mm512_load_si512(j->p.tables + sets[0][bit]);
-    for (size_t table = 1; table * HT_PANELS_TABLE_VIEWS < j->present_count; table++)
+    for (size_t table = 1; !one_table && table * HT_PANELS_TABLE_VIEWS < j->present_count; table++)
         lanes =
             _mm512_or_si512(lanes, _mm512_load_si512(vector(j->p.tables, table * HT_PANELS_TABLE) + sets[table][bit]));
     return lanes;
 }
 
 // Where T < limit: the borrow of their difference, in two's complement.
-HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size_t n) {
+HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size_t n, const bool one_table) {
     uint32_t sets[HT_PANELS_TABLES][16];
     find_sets(j, o, sets);
-    __m512i below = _mm512_andnot_si512(j->lowest, limit_bit(j, sets, 0));
+    __m512i below = _mm512_andnot_si512(j->lowest, limit_bit(j, sets, 0, one_table));
     HT_UNROLL
     for (size_t bit = 0; bit + 1 < n; bit++)
-        below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1), below, 0x8E);
-    below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, sets, n), below, 0xB2);
+        below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1, one_table), below, 0x8E);
+    below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, sets, n, one_table), below, 0xB2);
     store(j->p.signs, o, _mm512_xor_si512(below, _mm512_set1_epi64(j->p.inverted[o])));
 }
 
@@ -348,7 +346,10 @@ HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
         ht_slices_add_list(lists->entries + from * HT_SLICES_GROUP, (end[o] - from) * HT_SLICES_GROUP, j->p.inputs, sum,
                            n);
         if (chunk + 1 == lists->chunks) {
-            find_signs(j, o, sum, n);
+            if (j->present_count <= HT_PANELS_TABLE_VIEWS)
+                find_signs(j, o, sum, n, true);
+            else
+                find_signs(j, o, sum, n, false);
             continue;
         }
         HT_UNROLL
