@@ -22,11 +22,20 @@ size_t ht_binary_lane_of(const ht_binary_grid *g, size_t pixel) {
     return (image * g->rows + row) * g->pitch + column;
 }
 
-size_t ht_binary_pixel_from(const ht_binary_grid *g, size_t lane, size_t end) {
+// The first pixel in a lane from `lane` on, at most `end`.
+static size_t pixel_from(const ht_binary_grid *g, size_t lane, size_t end) {
     ht_binary_line line = ht_binary_line_at(g, lane);
     while (!line.count && line.gap != SIZE_MAX && lane <= ht_binary_lane_of(g, end - 1))
         line = ht_binary_line_at(g, lane += line.gap);
     return line.count ? ht_min(line.pixel, end) : end;
+}
+
+size_t ht_binary_panels_count(const ht_binary_grid *y, size_t t_begin, size_t t_end, size_t *rest) {
+    const size_t begin = ht_binary_lane_of(y, t_begin), end = ht_binary_lane_of(y, t_end - 1) + 1;
+    const size_t lanes = end - begin;
+    const size_t panels = lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= HT_PANELS_LEAST);
+    *rest = t_end - pixel_from(y, begin + panels * HT_BINARY_PANEL, t_end);
+    return panels;
 }
 
 // MARK: scratch

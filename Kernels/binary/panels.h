@@ -33,8 +33,8 @@ ht_binary_line ht_binary_line_at(const ht_binary_grid *grid, size_t lane);
 
 size_t ht_binary_lane_of(const ht_binary_grid *grid, size_t pixel);
 
-/// The first pixel in a lane from `lane` on, at most `end`.
-size_t ht_binary_pixel_from(const ht_binary_grid *grid, size_t lane, size_t end);
+/// How many panels t_begin ..< t_end fill, and how many pixels are left because they fill too little of another.
+size_t ht_binary_panels_count(const ht_binary_grid *y, size_t t_begin, size_t t_end, size_t *rest);
 
 /// A task in panels of 512 lanes.
 typedef struct ht_binary_panels {

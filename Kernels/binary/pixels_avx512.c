@@ -417,17 +417,13 @@ static void prepare(job *j) {
     find_limits(j);
 }
 
-static size_t count_panels(const ht_binary_grid *y, size_t t_begin, size_t t_end) {
-    const size_t lanes = ht_binary_lane_of(y, t_end - 1) + 1 - ht_binary_lane_of(y, t_begin);
-    return lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= HT_PANELS_LEAST);
-}
-
 size_t ht_binary_pixels_run(const ht_binary_task *task) {
     job j;
     j.task = task;
     const ht_binary_panels *p = &j.p;
     ht_binary_panels_make(task->layout, task->conv, task->t_end, task->scratch, &j.p);
-    const size_t panels = count_panels(&p->y, task->t_begin, task->t_end);
+    size_t rest;
+    const size_t panels = ht_binary_panels_count(&p->y, task->t_begin, task->t_end, &rest);
     if (panels == 0) return task->t_begin;
     prepare(&j);
     const size_t begin = ht_binary_lane_of(&p->y, task->t_begin);
@@ -442,7 +438,7 @@ size_t ht_binary_pixels_run(const ht_binary_task *task) {
             run_panel(&j);
         }
     }
-    return ht_binary_pixel_from(&p->y, begin + panels * HT_BINARY_PANEL, task->t_end);
+    return task->t_end - rest;
 }
 
 #if defined(__clang__)
