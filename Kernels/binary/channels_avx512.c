@@ -51,6 +51,14 @@ HT_INLINE __m512i add_from(__m512i *sum, __m512i a, const void *b) {
     return carry;
 }
 
+// The same in two instructions that take two slots each, with less to wait for from the sum. Leaves go better with the
+// one, what they carry with the other.
+HT_INLINE __m512i add_late(__m512i *sum, __m512i a, __m512i b) {
+    __asm__("vpternlogq $0x96, %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+    __asm__("vpternlogq $0xd4, %2, %1, %0" : "+v"(a) : "v"(b), "v"(*sum));
+    return a;
+}
+
 HT_INLINE __m512i add_carry(__m512i *sum, __m512i carry) {
     const __m512i next = _mm512_and_si512(*sum, carry);
     *sum = differ(*sum, carry);
@@ -81,50 +89,62 @@ HT_INLINE __m512i add_8(const uint16_t *entries, const char *sheet, __m512i *s) 
     const __m512i c3 = add(&z, x, y);
     const __m512i c4 = add_from(&s[0], z, PLANE_3(b));
     __m512i c5 = c3;
-    const __m512i d1 = add(&c5, c1, c2), d2 = add(&s[1], c5, c4);
-    return add(&s[2], d1, d2);
+    const __m512i d1 = add_late(&c5, c1, c2), d2 = add_late(&s[1], c5, c4);
+    return add_late(&s[2], d1, d2);
 }
 
 HT_INLINE __m512i add_16(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_8(entries, sheet, s), b = add_8(entries + 8, sheet, s);
-    return add(&s[3], a, b);
+    return add_late(&s[3], a, b);
 }
 
 HT_INLINE __m512i add_32(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_16(entries, sheet, s), b = add_16(entries + 16, sheet, s);
-    return add(&s[4], a, b);
+    return add_late(&s[4], a, b);
 }
 
 HT_INLINE __m512i add_64(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_32(entries, sheet, s), b = add_32(entries + 32, sheet, s);
-    return add(&s[5], a, b);
+    return add_late(&s[5], a, b);
 }
 
-// A vector is added by one full adder on the way to the counters: three instructions on four ports, so at best 4/3
-// vectors a cycle, each of them an input of 512 outputs. Half of the inputs are not listed: 1365 signs a cycle.
+HT_INLINE __m512i add_128(const uint16_t *entries, const char *sheet, __m512i *s) {
+    const __m512i a = add_64(entries, sheet, s), b = add_64(entries + 64, sheet, s);
+    return add_late(&s[6], a, b);
+}
+
+// A vector is added by one full adder on the way to the counters, four slots of four ports: at best one a cycle, each
+// an input of 512 outputs. Half of the inputs are not listed: 1024 signs a cycle, and somewhat more since the adders of
+// leaves take three slots.
+//
+// Counters above 64 are not touched before the end of a list: it has at most 512 entries, which carry at most four
+// times to 128, and what they carry has counters of its own.
 HT_INLINE void add_list(const uint16_t *entries, size_t eights, const char *sheet, __m512i *counters,
                         const size_t planes) {
-    __m512i s[14];
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i s[7], of_128 = zero, of_256 = zero, of_512 = zero, carry = zero;
     HT_UNROLL
-    for (size_t p = 0; p < planes; p++) s[p] = counters[p];
-    for (; eights >= 8; eights -= 8, entries += 64) {
-        __m512i carry = add_64(entries, sheet, s);
-        HT_UNROLL
-        for (size_t p = 6; p < planes; p++) carry = add_carry(&s[p], carry);
-    }
+    for (size_t p = 0; p < 7; p++) s[p] = counters[p];
+    for (; eights >= 16; eights -= 16, entries += 128)
+        of_512 = differ(of_512, add_carry(&of_256, add_carry(&of_128, add_128(entries, sheet, s))));
     if (eights) {
-        __m512i c8 = _mm512_setzero_si512(), c16 = c8, c32 = c8;
-        if (eights & 4) c32 = add_32(entries, sheet, s), entries += 32;
-        if (eights & 2) c16 = add_16(entries, sheet, s), entries += 16;
-        if (eights & 1) c8 = add_8(entries, sheet, s);
-        __m512i carry = add_carry(&s[3], c8);
-        carry = add(&s[4], c16, carry);
-        carry = add(&s[5], c32, carry);
-        HT_UNROLL
-        for (size_t p = 6; p < planes; p++) carry = add_carry(&s[p], carry);
+        __m512i of_8 = zero, of_16 = zero, of_32 = zero, of_64 = zero;
+        if (eights & 8) of_64 = add_64(entries, sheet, s), entries += 64;
+        if (eights & 4) of_32 = add_32(entries, sheet, s), entries += 32;
+        if (eights & 2) of_16 = add_16(entries, sheet, s), entries += 16;
+        if (eights & 1) of_8 = add_8(entries, sheet, s);
+        carry = add_carry(&s[3], of_8);
+        carry = add(&s[4], of_16, carry);
+        carry = add(&s[5], of_32, carry);
+        carry = add(&s[6], of_64, carry);
     }
     HT_UNROLL
-    for (size_t p = 0; p < planes; p++) counters[p] = s[p];
+    for (size_t p = 0; p < 7; p++) counters[p] = s[p];
+    carry = add(&counters[7], of_128, carry);
+    carry = add(&counters[8], of_256, carry);
+    carry = add(&counters[9], of_512, carry);
+    HT_UNROLL
+    for (size_t p = 10; p < planes; p++) carry = add_carry(&counters[p], carry);
 }
 
 static void add_list_14(const uint16_t *e, size_t n, const char *sheet, __m512i *c) { add_list(e, n, sheet, c, 14); }
@@ -165,20 +185,37 @@ static size_t list_pixel(const uint64_t *x, size_t inputs, bool clear, const ht_
 
 // MARK: cuts
 
-static void add_counts(int32_t *sums, const int32_t *counts, int32_t times) {
-    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) sums[o] += times * counts[o];
+// The counts of 128 outputs, of taps that are seen or of those that are not.
+HT_INLINE void sum_counts(const ht_binary_cuts *c, size_t o, bool seen, __m512i sums[8]) {
+    HT_UNROLL
+    for (size_t i = 0; i < 8; i++) sums[i] = _mm512_setzero_si512();
+    if ((seen ? c->seen : c->outside) == 0) return;
+    for (size_t tap = 0; tap < c->taps; tap++) {
+        const int32_t *counts = c->counts + tap * HT_BINARY_SHEET_OUTPUTS + o;
+        if (c->sees[tap] != seen) continue;
+        HT_UNROLL
+        for (size_t i = 0; i < 8; i++) sums[i] = _mm512_add_epi32(sums[i], _mm512_loadu_si512(counts + 16 * i));
+    }
 }
 
 static void compute_cuts(const ht_binary_cuts *c, int16_t *cuts) {
-    int32_t sums[HT_BINARY_SHEET_OUTPUTS];
-    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) sums[o] = (c->sign * c->level[o] + c->constant) >> c->shift;
-    for (size_t tap = 0; tap < c->taps; tap++) {
-        const int32_t times = c->sees[tap] ? c->seen : c->outside;
-        if (times) add_counts(sums, c->counts + tap * HT_BINARY_SHEET_OUTPUTS, times);
-    }
-    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o++) {
-        const int32_t low = sums[o] < -c->bound ? -c->bound : sums[o];
-        cuts[o] = (int16_t)(low > c->bound ? c->bound : low);
+    const __m512i sign = _mm512_set1_epi32(c->sign), constant = _mm512_set1_epi32(c->constant);
+    const __m512i times_seen = _mm512_set1_epi32(c->seen), times_outside = _mm512_set1_epi32(c->outside);
+    const __m512i most = _mm512_set1_epi32(c->bound), least = _mm512_set1_epi32(-c->bound);
+    const __m128i shift = _mm_cvtsi32_si128(c->shift);
+    for (size_t o = 0; o < HT_BINARY_SHEET_OUTPUTS; o += 128) {
+        __m512i seen[8], outside[8];
+        sum_counts(c, o, true, seen);
+        sum_counts(c, o, false, outside);
+        HT_UNROLL
+        for (size_t i = 0; i < 8; i++) {
+            const __m512i level = _mm512_mullo_epi32(sign, _mm512_loadu_si512(c->level + o + 16 * i));
+            __m512i cut = _mm512_sra_epi32(_mm512_add_epi32(level, constant), shift);
+            cut = _mm512_add_epi32(cut, _mm512_mullo_epi32(times_seen, seen[i]));
+            cut = _mm512_add_epi32(cut, _mm512_mullo_epi32(times_outside, outside[i]));
+            cut = _mm512_max_epi32(_mm512_min_epi32(cut, most), least);
+            _mm256_storeu_si256((__m256i *)(void *)(cuts + o + 16 * i), _mm512_cvtepi32_epi16(cut));
+        }
     }
 }
 
