@@ -196,24 +196,27 @@ static const uint64_t *x_row(const job *j, size_t pixel) {
     return (const uint64_t *)(const void *)((const char *)j->task->x + pixel * j->task->x_stride);
 }
 
-static bool most_are_set(const job *j, size_t first, size_t pixels) {
-    const size_t inputs = j->task->layout->of.tap_columns;
-    size_t set = 0;
-    for (size_t pixel = first; pixel < first + pixels; pixel++)
-        for (size_t word = 0; word < ht_bit_words(inputs); word++)
-            set += (size_t)__builtin_popcountll(x_row(j, pixel)[word]);
-    return set > pixels * inputs / 2;
-}
-
-static void list_band(job *j, const band *b) {
+// Returns how many inputs are listed.
+static size_t list_pixels(const job *j, size_t first, size_t pixels) {
     const size_t inputs = j->task->layout->of.tap_columns, sheets = j->panels.sheets;
-    const size_t first = (b->image * j->shape.height + b->x_begin) * j->shape.width;
-    const size_t pixels = (b->x_end - b->x_begin) * j->shape.width;
-    j->clear = most_are_set(j, first, pixels);
+    size_t listed = 0;
     for (size_t i = 0; i < pixels; i++) {
         const ht_binary_pixel_lists lists = {j->entries + i * sheets * j->list, j->list, j->eights + i * sheets};
         j->listed[i] = (uint32_t)j->slices->list(x_row(j, first + i), inputs, j->clear, &lists);
+        listed += j->listed[i];
     }
+    return listed;
+}
+
+static void list_band(job *j, const band *b) {
+    const size_t first = (b->image * j->shape.height + b->x_begin) * j->shape.width;
+    const size_t pixels = (b->x_end - b->x_begin) * j->shape.width;
+    j->clear = false;
+    const size_t set = list_pixels(j, first, pixels);
+    // A little fewer would not pay for listing again.
+    if (set <= pixels * j->task->layout->of.tap_columns / 16 * 9) return;
+    j->clear = true;
+    (void)list_pixels(j, first, pixels);
 }
 
 // MARK: sums
