@@ -3,22 +3,28 @@ import Testing
 
 /// Signs of numbers, and back.
 @Suite struct SignPackingTests {
+    private static let isas = ISA.running(of: "signs")
+
     @Test func signsOfEveryType() throws {
         var g = Generator(seed: 1)
         for columns in [1, 7, 64, 65, 200] {
             let x = (0..<5 * columns).map { _ in Data.special.value(&g) }
-            let expected = try SignMatrix(x.map { $0 < 0 ? -1 : 1 }, rows: 5, columns: columns)
-            #expect(try SignMatrix(signsOf: x, rows: 5, columns: columns) == expected)
-            #expect(try SignMatrix(signsOf: x, rows: 5, columns: columns, isa: .reference) == expected)
-            let half = x.map { Float16($0) }
-            let wide = try SignMatrix(half.map { $0 < 0 ? -1 : 1 }, rows: 5, columns: columns)
-            #expect(try SignMatrix(signsOf: half, rows: 5, columns: columns) == wide)
-            let narrow = x.map { BFloat16($0) }
-            let short = try SignMatrix(narrow.map { Float($0) < 0 ? -1 : 1 }, rows: 5, columns: columns)
-            #expect(try SignMatrix(signsOf: narrow, rows: 5, columns: columns) == short)
-            let bytes = x.indices.map { _ in Int8(truncatingIfNeeded: g.below(256)) }
-            let ofBytes = try SignMatrix(bytes.map { $0 < 0 ? -1 : 1 }, rows: 5, columns: columns)
-            #expect(try SignMatrix(signsOf: bytes, rows: 5, columns: columns) == ofBytes)
+            let bytes = x.map { _ in Int8(truncatingIfNeeded: g.below(256)) }
+            try check(x, columns) { $0 < 0 }
+            try check(x.map { Float16($0) }, columns) { $0 < 0 }
+            try check(x.map { BFloat16($0) }, columns) { Float($0) < 0 }
+            try check(bytes, columns) { $0 < 0 }
+        }
+    }
+
+    private func check<Source: SignSource>(
+        _ x: [Source], _ columns: Int, isNegative: (Source) -> Bool
+    ) throws {
+        let rows = x.count / columns
+        let expected = try SignMatrix(x.map { isNegative($0) ? -1 : 1 }, rows: rows, columns: columns)
+        for isa in Self.isas {
+            let signs = try SignMatrix(signsOf: x, rows: rows, columns: columns, isa: isa)
+            #expect(signs == expected, "\(Source.self) \(columns) \(isa)")
         }
     }
 
@@ -26,30 +32,34 @@ import Testing
         var g = Generator(seed: 2)
         let (rows, columns, stride) = (4, 70, 81)
         let x = (0..<rows * stride).map { _ in Data.integers.value(&g) }
-        let thresholds = (0..<columns).map { _ in g.coin(8) ? Float.nan : Data.integers.value(&g) }
-        var signs = try SignMatrix(rows: rows, columns: columns)
-        try signs.setSigns(of: x.span, rowStride: stride, thresholds: thresholds)
-        for row in 0..<rows {
-            for column in 0..<columns {
-                #expect(signs[row, column] == (x[row * stride + column] < thresholds[column] ? -1 : 1))
-            }
-        }
         let bytes = x.map { Int8($0) }
+        let thresholds = (0..<columns).map { _ in g.coin(8) ? Float.nan : Data.integers.value(&g) }
         let levels = thresholds.map { $0.isNaN ? Int32.min : Int32($0) }
-        #expect(
-            try SignMatrix(signsOf: bytes.span, rows: rows, columns: columns, rowStride: stride, thresholds: levels)
-                == signs)
+        var expected = try SignMatrix(rows: rows, columns: columns)
+        for row in 0..<rows {
+            for column in 0..<columns where x[row * stride + column] < thresholds[column] { expected[row, column] = -1 }
+        }
+        for isa in Self.isas {
+            var signs = expected.negated()
+            try signs.setSigns(of: x.span, rowStride: stride, thresholds: thresholds, threads: 2, isa: isa)
+            #expect(signs == expected, "\(isa)")
+            let ofBytes = try SignMatrix(
+                signsOf: bytes.span, rows: rows, columns: columns, rowStride: stride, thresholds: levels, isa: isa)
+            #expect(ofBytes == expected, "\(isa)")
+        }
     }
 
     @Test func numbersComeBack() throws {
         var g = Generator(seed: 3)
         let signs = try SignMatrix.random(3, 67, &g)
         let values = signs.values()
-        #expect(try signs.floats() == values.map { Float($0) })
-        #expect(try signs.int8s() == values.map { Int8($0) })
         let scales: [Float] = [0.5, -2, 0]
-        let scaled = try signs.floats(scales: scales)
-        #expect(scaled == values.indices.map { Float(values[$0]) * scales[$0 / 67] })
+        for isa in Self.isas {
+            #expect(try signs.floats(isa: isa) == values.map { Float($0) })
+            #expect(try signs.int8s(isa: isa) == values.map { Int8($0) })
+            let scaled = try signs.floats(scales: scales, isa: isa)
+            #expect(scaled == values.indices.map { Float(values[$0]) * scales[$0 / 67] })
+        }
         #expect(try SignMatrix(signsOf: signs.floats(), rows: 3, columns: 67) == signs)
     }
 
@@ -57,10 +67,9 @@ import Testing
         var g = Generator(seed: 4)
         for (rows, columns) in [(1, 1), (3, 70), (64, 64), (130, 65), (0, 5)] {
             let signs = try SignMatrix.random(rows, columns, &g)
-            let turned = try signs.transposed()
-            #expect(turned.rows == columns && turned.columns == rows)
-            for row in 0..<rows { for column in 0..<columns { #expect(turned[column, row] == signs[row, column]) } }
-            #expect(try turned.transposed() == signs)
+            let expected = try SignMatrix(transposed(signs.values(), columns: columns), rows: columns, columns: rows)
+            for isa in Self.isas { #expect(try signs.transposed(isa: isa) == expected) }
+            #expect(try expected.transposed() == signs)
         }
     }
 
