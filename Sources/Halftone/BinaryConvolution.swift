@@ -107,12 +107,23 @@ extension BinaryFilters {
     ///
     /// A sum of floats is taken tap by tap, row by row, each as
     /// ``BinaryMatrix/multiply(_:rows:xStride:into:yStride:epilogue:residual:residualStride:options:scratch:)`` has it.
-    /// Images are padded with zeros only, and lie in rows. Parameters and errors are those of the convolution of signs;
-    /// ``HalftoneError/convolution`` for another ``ConvShape/paddingValue``.
+    /// Images are padded with zeros only, and lie in rows.
     ///
     /// - Parameters:
     ///   - x: ``ConvShape/channels`` values for each pixel of the images.
+    ///   - shape: another convolution with the same filters than ``shape``, as for other images; nil for that one.
     ///   - xStride: elements from one pixel of X to the next; nil for no gaps.
+    ///   - y: receives ``ConvShape/outputs`` values for each pixel of ``ConvShape/outputSize`` and image. Its type says
+    ///     what the results are converted to. A gap between its pixels or planes is not touched.
+    ///   - yStride: elements from one pixel of Y to the next, or from one plane to the next where Y is channel-major;
+    ///     nil for no gaps.
+    ///   - epilogue: what happens to the sums before they are stored; nothing for `Int32`.
+    ///   - residual: as many values as Y, added to the results before the activation, or nil.
+    ///   - residualStride: as `yStride`, of the residual.
+    ///   - options: threads, instruction set, windows and Y's order. Windows of columns need a single group of
+    ///     channels.
+    ///   - scratch: working memory; with one that is large enough, the call allocates nothing.
+    /// - Throws: as the convolution of signs, and ``HalftoneError/convolution`` for another ``ConvShape/paddingValue``.
     public func convolve<Input: BinaryInput, Output: BinaryOutput>(
         _ x: Span<Input>, shape: ConvShape? = nil, xStride: Int? = nil, into y: inout MutableSpan<Output>,
         yStride: Int? = nil, epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil,

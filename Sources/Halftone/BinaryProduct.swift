@@ -100,13 +100,22 @@ extension BinaryMatrix {
     ///
     /// A sum of floats is taken in fours, ((±x₀ ± x₁) + (±x₂ ± x₃)), each added to the sum of those before: the same
     /// bits on every ISA and for any number of rows. Sums of bytes are exact, modulo 2³²; ``Quantization/xZero`` is
-    /// subtracted from each. Parameters and errors are those of the product of signs; X can be feature-major.
+    /// subtracted from each.
     ///
     /// - Parameters:
     ///   - x: `rows` x ``columns`` values, in the order that `options` say.
     ///   - rows: rows of X and of Y; 0 does nothing.
     ///   - xStride: elements from one row of X to the next, or from one feature to the next where X is feature-major; nil
     ///     for no gaps.
+    ///   - y: receives `rows` x ``BinaryMatrix/rows`` values. Its type says what the results are converted to. A gap
+    ///     between its rows or features is not touched.
+    ///   - yStride: as `xStride`, of Y.
+    ///   - epilogue: what happens to the sums before they are stored; nothing for `Int32`.
+    ///   - residual: as many values as Y, added to the results before the activation, or nil.
+    ///   - residualStride: as `yStride`, of the residual.
+    ///   - options: threads, instruction set, windows and orders.
+    ///   - scratch: working memory; with one that is large enough, the call allocates nothing.
+    /// - Throws: as the product of signs, and ``HalftoneError/shape(_:)`` when `x` is too short or `rows` negative.
     public func multiply<Input: BinaryInput, Output: BinaryOutput>(
         _ x: Span<Input>, rows t: Int, xStride: Int? = nil, into y: inout MutableSpan<Output>, yStride: Int? = nil,
         epilogue: Epilogue = Epilogue(), residual: Span<Output.Residual>? = nil, residualStride: Int? = nil,

@@ -1,7 +1,7 @@
 import CHalftone
 
 /// Where the outputs of a product that are signs change it: -1 where the sum is below ``levels``, else +1; the other way
-/// round where ``flips`` says so. A batch normalisation folds to this exactly.
+/// round where ``flips(_:)`` says so. A batch normalisation folds to this exactly.
 public struct BinaryThreshold: Hashable, Sendable {
     /// One for each output; nil for 0.
     public let levels: [Int32]?

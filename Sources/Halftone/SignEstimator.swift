@@ -108,6 +108,8 @@ public struct ClippedSigns: Hashable, Sendable {
     ///   - clip: greater than 0.
     ///   - rowStride: elements from one row to the next; nil for rows without a gap.
     ///   - thresholds: one for each column; nil for 0.
+    ///   - threads: 1 for this thread only, 0 for all that the machine offers.
+    ///   - isa: the instruction set to use.
     /// - Throws: as ``SignMatrix/init(signsOf:rows:columns:rowStride:thresholds:threads:isa:)``,
     ///   ``HalftoneError/estimator``.
     public init(
