@@ -56,6 +56,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Of binary operations: types of y: b1, i32, i16, f32, bf16, i8. (default: b1,i32, or f32, as x is)")
     var output: String?
 
+    @Option(help: "Of binary operations: f32 = x is floats, whose signs are packed as part of the call.")
+    var from: BinaryInput?
+
     @Option(help: "Of binary --conv: what pixels outside the image count as: zero, plus, minus.")
     var padding = Convolution.Padding.zero
 

@@ -16,6 +16,8 @@ struct BenchPlan {
     /// How binary operations are run; without outputs, to the usual ones.
     var designs: [BinaryDesign] = [.auto]
     var outputs: [BinaryOutput]?
+    /// Whether x is floats, whose signs are packed as part of each call.
+    var packsSigns = false
     /// Whether the backward operations take the outputs in a random order.
     var permutes = false
     /// How the operands lie, in the words of the options: of a backward operation `x` is dY.
@@ -40,9 +42,10 @@ struct BenchPlan {
     func forms(of operation: Operation, _ kind: ProductKind) -> [CaseForm] {
         if operation == .weightGradient { return [.dense] }
         guard operation.isBinary else { return patterns.map { .pruned($0) } }
+        let packs = packsSigns && kind == .b1
         return (kind.isBits ? designs : [.direct]).flatMap { design in
-            (outputs ?? BinaryOutput.usual(kind)).map {
-                .binary(BinaryForm(design: design, output: $0))
+            (outputs ?? BinaryOutput.usual(kind, packsSigns: packs)).map {
+                .binary(BinaryForm(design: design, output: $0, packsSigns: packs))
             }
         }
     }

@@ -36,8 +36,8 @@ extension BenchCommand {
             throw ValidationError("--permute is for backward operations")
         }
         let isBinary = operation.isBinary
-        guard isBinary || design == "auto" && output == nil && padding == .zero else {
-            throw ValidationError("--design, --output and --padding are for binary operations")
+        guard isBinary || design == "auto" && output == nil && from == nil && padding == .zero else {
+            throw ValidationError("--design, --output, --from and --padding are for binary operations")
         }
         guard padding == .zero || conv != nil else { throw ValidationError("--padding needs --conv") }
         guard !isBinary || (sharedRows, sharedTaps, xOrder, yOrder) == (1, false, .rows, .rows) else {
@@ -60,11 +60,12 @@ extension BenchCommand {
         var operations: [Operation] = []
         for entry in entries where !operations.contains(entry.operation) { operations.append(entry.operation) }
         let kinds: [ProductKind] = try namedValues(dtype ?? (operation.isBinary ? "b1" : "f32"), option: "--dtype")
+        guard from == nil || kinds == [.b1] else { throw ToolError("--from is for x of signs, b1") }
         let kernels = try Kernel.all(of: operations, kinds, isas: isa.map(listItems)) { $0.chosen }
         return BenchPlan(
             entries: entries, patterns: patterns, kernels: kernels,
             designs: try namedValues(design, option: "--design"),
-            outputs: try outputs(operations, kinds), permutes: permute,
+            outputs: try outputs(operations, kinds), packsSigns: from == .f32, permutes: permute,
             orders: Orders(x: xOrder.code, y: yOrder.code),
             skipsSlowCases: shape.isEmpty && conv == nil && shapes == nil && weights == nil)
     }

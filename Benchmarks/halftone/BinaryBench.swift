@@ -25,6 +25,8 @@ final class BinaryBench: CaseBench {
     /// X of one T and what is known about it.
     private struct Input {
         let problem: Problem
+        /// Normal values; and of the type of X, what becomes of them.
+        let floats: TypedMatrix
         let x: TypedMatrix
         let reference: Reference
         /// What the dense libraries work on.
@@ -81,10 +83,11 @@ final class BinaryBench: CaseBench {
         let stream = hasStream ? [Contender { _ = htb_read(blob.address, read) }] : []
         let measured = try stopwatch.measure([ours] + theirs + [ours] + stream, budget: budget)
 
+        let x = form.packsSigns ? input.floats : input.x
         let used = CaseWeights(form: .binary(form), bytes: read, design: weights.packed.design)
         return CaseRecord(
             layer: layer, problem: input.problem, weights: used, row: row, stopwatch: stopwatch, measured: measured,
-            opponents: opponents, hasStream: hasStream, bytes: read + input.x.memory.bytes + y.memory.bytes,
+            opponents: opponents, hasStream: hasStream, bytes: read + x.memory.bytes + y.memory.bytes,
             maxError: maxError(of: y, input.reference, form), outputError: nil)
     }
 
@@ -97,7 +100,7 @@ final class BinaryBench: CaseBench {
         _ stopwatch: Stopwatch
     ) throws -> BinaryCall {
         try BinaryCall(
-            input.problem, packed: weights.packed, x: input.x, y: y,
+            input.problem, packed: weights.packed, x: form.packsSigns ? input.floats : input.x, y: y,
             thresholds: thresholds, isa: row.isaOption, threads: stopwatch.threads)
     }
 
@@ -118,9 +121,11 @@ final class BinaryBench: CaseBench {
     private func input(t: Int) throws -> Input {
         if let known = inputs[t] { return known }
         let problem = problem(t: t)
-        let x = try kind.rounded(inputs: problem.normalX(seed: seed))
+        let floats = try problem.normalX(seed: seed)
+        let x = try kind.rounded(inputs: floats)
         let input = Input(
-            problem: problem, x: try TypedMatrix(x, type: kind.inputs),
+            problem: problem, floats: try TypedMatrix(floats, type: HT_DTYPE_F32),
+            x: try TypedMatrix(x, type: kind.inputs),
             reference: try Reference(problem, x: x, y: nil, w: signs, count: Self.sampledRows),
             dense: try denseInputs(problem.geometry))
         inputs[t] = input

@@ -1,3 +1,4 @@
+import ArgumentParser
 import CHalftone
 
 /// How a case does its operation, where there is a choice.
@@ -26,8 +27,10 @@ struct BinaryForm: Equatable, CustomStringConvertible {
     var design = BinaryDesign.auto
     /// The type of Y.
     let output: BinaryOutput
+    /// X is floats, whose signs are packed as part of the call.
+    var packsSigns = false
 
-    var description: String { "\(design) to \(output)" }
+    var description: String { "\(design)\(packsSigns ? " from f32" : "") to \(output)" }
 }
 
 /// The designs of binary kernels, by the word that `--design` knows them by.
@@ -42,6 +45,11 @@ enum BinaryDesign: String, CaseIterable {
         case .channels: HT_BINARY_CHANNELS
         }
     }
+}
+
+/// What `--from` can name.
+enum BinaryInput: String, CaseIterable, ExpressibleByArgument {
+    case f32
 }
 
 /// The types of Y, by the word that `--output` knows them by.
@@ -60,9 +68,9 @@ enum BinaryOutput: String, CaseIterable {
     }
 
     /// What is timed where the user names nothing.
-    static func usual(_ kind: ProductKind) -> [BinaryOutput] {
+    static func usual(_ kind: ProductKind, packsSigns: Bool) -> [BinaryOutput] {
         switch kind {
-        case .b1: [.b1, .i32]
+        case .b1: packsSigns ? [.f32] : [.b1, .i32]
         case .u1, .u8, .i8: [.i32]
         case .f32, .bf16: [.f32]
         }

@@ -37,6 +37,11 @@ import Testing
         #expect(plan.companions.isEmpty)
     }
 
+    @Test func packsFloats() throws {
+        let plan = try Self.plan("--op", "binary_conv", "--conv", "9x8x64x32x3", "--from", "f32")
+        #expect(Self.forms(plan) == ["b1: auto from f32 to f32"])
+    }
+
     @Test func padsAsAsked() throws {
         let plan = try Self.plan("--op", "binary_conv", "--conv", "9x8x64x32x3", "--padding", "plus")
         let geometry = try #require(plan.entries.first?.layer.convolution)
@@ -47,7 +52,8 @@ import Testing
     @Test(arguments: [
         ["--output", "i32"], ["--design", "direct"], ["--op", "nm_conv", "--conv", "8x8x8x8x3", "--padding", "plus"],
         ["--op", "binary_gemm", "--padding", "plus"], ["--op", "binary_gemm", "--conv", "8x8x8x8x3"],
-        ["--op", "binary_conv", "--shape", "8x8x8"], ["--op", "binary_gemm", "--shared-rows", "4"],
+        ["--from", "f32"], ["--op", "binary_gemm", "--from", "i8"], ["--op", "binary_conv", "--shape", "8x8x8"],
+        ["--op", "binary_gemm", "--shared-rows", "4"],
         ["--op", "binary_gemm", "--x-order", "features"], ["--op", "binary_conv", "--permute"],
     ])
     func refusesWhatDoesNotFit(_ arguments: [String]) {
@@ -57,7 +63,7 @@ import Testing
     @Test(arguments: [
         ["--output", "u8"], ["--output", ","], ["--design", "best"], ["--dtype", "bf16"],
         ["--dtype", "f32", "--output", "b1"],
-        ["--dtype", "i8", "--output", "i16"],
+        ["--dtype", "i8", "--output", "i16"], ["--dtype", "f32", "--from", "f32"],
     ])
     func refusesWordsThatItDoesNotKnow(_ arguments: [String]) throws {
         let command = try BenchCommand.parse(["--op", "binary_gemm"] + arguments)
