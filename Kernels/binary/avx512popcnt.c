@@ -63,6 +63,13 @@ HT_INLINE void add_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t
     for (size_t r = 0; r < rows; r++) ADD_ROW(blocks);
 }
 
+// Few rows use up weights faster than caches bring them by themselves: a step asks for those of another one later.
+HT_INLINE void fetch_weights(const ht_binary_tile *tile, const uint32_t *w, const size_t rows, const size_t blocks) {
+    if (rows > HT_BINARY_FEW_ROWS || tile->ahead == 0) return;
+    _mm_prefetch((const char *)(w + tile->ahead), _MM_HINT_T0);
+    if (blocks == 2) _mm_prefetch((const char *)(w + tile->block_words + tile->ahead), _MM_HINT_T0);
+}
+
 HT_INLINE void set_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t *w, __m512i (*sums)[2],
                         const size_t rows, const size_t blocks) {
     const __m512i w0 = _mm512_load_si512(w), w1 = blocks == 2 ? _mm512_load_si512(w + tile->block_words) : w0;
@@ -141,16 +148,20 @@ HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const siz
         ptrdiff_t at = run->x;
         const uint32_t *w = tile->w + run->w;
         size_t words = run->words - 1;
+        fetch_weights(tile, w, rows, blocks);
         set_step(tile, at, w, sums, rows, blocks);
         at += 4;
         w += HT_BINARY_BLOCK;
         for (;;) {
             if (words & 1) {
+                fetch_weights(tile, w, rows, blocks);
                 add_step(tile, at, w, twice ? others : sums, rows, blocks);
                 at += 4;
                 w += HT_BINARY_BLOCK;
             }
             for (words /= 2; words; words--, at += 8, w += 2 * HT_BINARY_BLOCK) {
+                fetch_weights(tile, w, rows, blocks);
+                fetch_weights(tile, w + HT_BINARY_BLOCK, rows, blocks);
                 add_step(tile, at, w, sums, rows, blocks);
                 add_step(tile, at + 4, w + HT_BINARY_BLOCK, twice ? others : sums, rows, blocks);
             }

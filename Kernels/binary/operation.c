@@ -251,11 +251,18 @@ typedef struct split {
     size_t scratch_each;
 } split;
 
-// Rows first, so that the weights of a block serve many; columns when there are too few rows to keep all busy.
+// The most that one of `pieces` gets of `size` cut at multiples of `grain`.
+static size_t largest_piece(size_t size, size_t pieces, size_t grain) {
+    return ht_min(size, ht_ceil_div(ht_ceil_div(size, grain), pieces) * grain);
+}
+
+// By rows, so that the weights of a block serve many, or by columns if the threads' shares are more alike so.
 static void choose_pieces(split *s, int threads) {
     const size_t n = (size_t)threads, rows = s->whole.t_end - s->whole.t_begin;
     const size_t columns = s->whole.o_end - s->whole.o_begin;
-    const bool by_rows = rows >= n * HT_BINARY_ROWS || rows >= columns || groups_of(s->op) > 1;
+    const double of_rows = (double)largest_piece(rows, n, HT_BINARY_ROWS) * (double)columns;
+    const double of_columns = (double)largest_piece(columns, n, HT_BINARY_COLUMNS) * (double)rows;
+    const bool by_rows = of_rows <= of_columns || groups_of(s->op) > 1;
     s->row_pieces = by_rows ? ht_max(1, ht_min(n, ht_ceil_div(rows, HT_BINARY_ROWS))) : 1;
     s->column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_BINARY_COLUMNS));
 }

@@ -42,12 +42,18 @@ typedef struct pair {
 
 // MARK: scratch
 
-// As many pixels as lists are to hold, whose words stay in L2 while one pair of blocks after the other meets them;
-// whole tiles.
-static size_t pixels_at_once(const ht_binary_layout *l, size_t t) {
-    const size_t pixel_bytes = ht_max(1, l->tap_words * sizeof(uint32_t));
-    const size_t tiles = ht_min(HT_BINARY_TILES_AT_ONCE, HT_BINARY_X_BYTES / pixel_bytes / HT_BINARY_ROWS);
-    return ht_min(t, ht_max(tiles, 8) * HT_BINARY_ROWS);
+// As many pixels as lists are to hold and L2 has room for, `bytes` each, while one pair of blocks after the other meets
+// them; whole tiles.
+static size_t pixels_at_once(size_t bytes, size_t t) {
+    const size_t tiles = ht_min(HT_BINARY_TILES_AT_ONCE, HT_BINARY_NEAR_BYTES / ht_max(bytes, 1) / HT_BINARY_ROWS);
+    return ht_min(t, ht_max(tiles, HT_BINARY_TILES_AT_LEAST) * HT_BINARY_ROWS);
+}
+
+static size_t bytes_of_x(const ht_binary_layout *l) { return l->tap_words * sizeof(uint32_t); }
+
+// Y counts too: neighbouring lines of a row are written by one pair after the other, and are best still near.
+static size_t bytes_of_x_and_y(const ht_binary_task *task) {
+    return bytes_of_x(task->layout) + (task->y_order == HT_ORDER_ROWS ? task->y_stride : 0);
 }
 
 static bool counts_outside(const ht_conv *conv) { return conv && conv->shape.padding != HT_PADDING_ZERO; }
@@ -56,8 +62,8 @@ static bool counts_outside(const ht_conv *conv) { return conv && conv->shape.pad
 static bool keeps_runs(const ht_binary_layout *l, size_t views) { return l->taps * views <= HT_BINARY_RUNS; }
 
 // Where each part of the scratch lies; returns its size. Null memory only counts.
-static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t t, char *memory) {
-    const size_t views = ht_binary_views(conv, NULL), pixels = pixels_at_once(l, t);
+static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t pixels, char *memory) {
+    const size_t views = ht_binary_views(conv, NULL);
     size_t bytes = 0;
 #define TAKE(member, count)                                      \
     do {                                                         \
@@ -80,7 +86,7 @@ static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, si
 
 ht_status ht_binary_tiles_scratch(const ht_binary_layout *l, const ht_conv *conv, size_t t, size_t *bytes) {
     job none;
-    *bytes = lay_out(&none, l, conv, t, NULL);
+    *bytes = lay_out(&none, l, conv, pixels_at_once(bytes_of_x(l), t), NULL);
     return HT_OK;
 }
 
@@ -101,6 +107,7 @@ static void count_tap(const job *j, const pair *p, size_t tap, int32_t counts[HT
     tile.y = &y;
     tile.y_offset = 0;
     tile.columns = tile.blocks * HT_BINARY_BLOCK;
+    tile.ahead = 0;
     tile.finish = &plain;
     j->vectors->tile(&tile);
 }
@@ -224,17 +231,21 @@ static void list_pixels(job *j, size_t t_begin, size_t t_end) {
     }
 }
 
-static void run_pair(const job *j, size_t o) {
+// Few rows use up weights as fast as memory brings them: these are to come as one stream, block by block.
+static bool is_stream(const ht_binary_task *task) { return task->t_end - task->t_begin <= HT_BINARY_FEW_ROWS; }
+
+static void run_pair(const job *j, size_t o, size_t columns) {
     const ht_binary_task *task = j->task;
     const ht_binary_layout *l = task->layout;
     const bool bits = task->y_dtype == HT_DTYPE_B1;
-    const size_t columns = ht_min(HT_BINARY_COLUMNS, task->o_end - o), column = task->y_first + o;
+    const size_t column = task->y_first + o;
     pair p = {.o = o, .finish = {.bits = bits && j->stores_itself, .adds = task->x_dtype == HT_DTYPE_U1}};
     p.finish.narrow = l->taps * l->of.tap_columns < INT16_MAX;
     p.tile = (ht_binary_tile){.w = ht_binary_words(l, task->packed, o / HT_BINARY_BLOCK),
                               .block_words = l->block_words,
                               .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),
                               .columns = columns,
+                              .ahead = is_stream(task) ? HT_BINARY_AHEAD : 0,
                               .y_offset = !j->stores_itself ? 0
                                           : bits            ? column / 8
                                                             : column * sizeof(int32_t),
@@ -247,7 +258,7 @@ static void run_pair(const job *j, size_t o) {
 
 void ht_binary_tiles_run(const ht_binary_vectors *vectors, const ht_binary_task *task) {
     job j = {.task = task, .vectors = vectors, .stores_itself = kernel_stores(task)};
-    const size_t step = pixels_at_once(task->layout, task->t_end - task->t_begin);
+    const size_t step = pixels_at_once(bytes_of_x_and_y(task), task->t_end - task->t_begin);
     lay_out(&j, task->layout, task->conv, step, task->scratch);
     ht_binary_views(task->conv, j.views);
     for (size_t v = 0; counts_outside(task->conv) && v < j.view_count; v++)
@@ -257,6 +268,7 @@ void ht_binary_tiles_run(const ht_binary_vectors *vectors, const ht_binary_task 
         const size_t end = ht_min(task->t_end, t + step);
         list_pixels(&j, t, end);
         // The weights of two blocks stay in L1 while all pixels meet them.
-        for (size_t o = task->o_begin; o < task->o_end; o += HT_BINARY_COLUMNS) run_pair(&j, o);
+        const size_t columns = is_stream(task) ? HT_BINARY_BLOCK : HT_BINARY_COLUMNS;
+        for (size_t o = task->o_begin; o < task->o_end; o += columns) run_pair(&j, o, ht_min(columns, task->o_end - o));
     }
 }

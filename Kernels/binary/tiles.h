@@ -10,8 +10,11 @@
 enum {
     HT_BINARY_ROWS = 14,                      // pixels of a tile, and
     HT_BINARY_COLUMNS = 2 * HT_BINARY_BLOCK,  // outputs: 28 sums fill the registers of AVX-512 but for four
-    HT_BINARY_TILES_AT_ONCE = 288,            // listed at most, and
-    HT_BINARY_X_BYTES = 1 << 18,              // of X that a pair of blocks meets
+    HT_BINARY_TILES_AT_LEAST = 8,             // that pairs of blocks meet one after the other, and at most:
+    HT_BINARY_TILES_AT_ONCE = 288,
+    HT_BINARY_NEAR_BYTES = 1 << 20,           // of X and Y that they take up
+    HT_BINARY_AHEAD = 2048,                   // words of weights that are fetched before few rows meet them
+    HT_BINARY_FEW_ROWS = 3,                   // which wait for weights
     HT_BINARY_RUNS = 1 << 12                  // of all views of a convolution, to be kept
 };
 
@@ -34,6 +37,7 @@ typedef struct ht_binary_tile {
     const uint32_t *w;  // the words of the first block
     size_t block_words;  // from the first to the second
     size_t blocks;  // 1 or 2
+    size_t ahead;   // words from weights to those that few rows are to fetch, or 0
     size_t columns;  // outputs that are there, for sums
     char *const *y;  // where each row's outputs go, when y_offset bytes are added:
     size_t y_offset;  // int32_t sums, or 16 bits for each block
