@@ -183,10 +183,13 @@ HT_INLINE void put_row(const strip *s, size_t r, size_t t, const char *residual,
 HT_INLINE void store_whole_rows(const strip *s, const kind k) {
     const ht_sums *sums = &s->sums;
     char *y = (char *)sums->y + s->column * ht_dtype_size(sums->y_dtype);
-    const char *residual = (const char *)s->epilogue.residual + s->column * s->finish.residual_size;
+    // If there is none, nothing is read where it points.
+    const size_t residual_size = s->finish.residual_size, stride = residual_size ? s->epilogue.residual_stride : 0;
+    const char *residual = residual_size ? s->epilogue.residual : (const void *)s->at;
+    residual += s->column * residual_size;
     for (size_t r = 0; r < sums->rows; r++) {
         const size_t t = row_t(sums, r);
-        put_row(s, r, t, residual + t * s->epilogue.residual_stride, k, y + t * sums->y_stride);
+        put_row(s, r, t, residual + t * stride, k, y + t * sums->y_stride);
     }
 }
 
