@@ -279,14 +279,26 @@ static ht_nm_i8_sums y_sums(const job *j, const tile *t, const strips *s) {
     return (ht_nm_i8_sums){(int32_t *)(void *)y, j->task->y_stride, each};
 }
 
+// Stores sums that lie in [strip][row][16].
+static void store_sums(const job *j, const int32_t *sums, size_t t, size_t rows, size_t o, size_t columns) {
+    const ht_nm_task *task = j->task;
+    const ht_sums out = {.at = sums,
+                         .row_step = HT_NM_STRIP,
+                         .strip_step = HT_NM_I8_ROWS * HT_NM_STRIP,
+                         .rows = rows,
+                         .columns = columns,
+                         .first_t = t,
+                         .column = o,
+                         .epilogue = &task->epilogue,
+                         .y = task->y,
+                         .y_stride = task->y_stride,
+                         .y_dtype = task->y_dtype,
+                         .y_order = task->y_order};
+    j->vectors->store(&out);
+}
+
 static void store(const job *j, const tile *t, const strips *s) {
-    ht_nm_i8_output output = {.task = j->task,
-                              .sums = j->sums,
-                              .t = t->t,
-                              .rows = t->rows,
-                              .o = s->begin * HT_NM_STRIP,
-                              .columns = columns_of(j, s)};
-    j->vectors->store(&output);
+    store_sums(j, j->sums, t->t, t->rows, s->begin * HT_NM_STRIP, columns_of(j, s));
 }
 
 static ht_nm_i8_args make_args(const job *j, const strips *s) {
@@ -557,10 +569,8 @@ static void run_few_rows(const job *j, ht_nm_i8_kernel *kernel) {
 static void store_empty(const job *j) {
     _Alignas(HT_ALIGNMENT) static const int32_t zeros[HT_NM_STRIP];
     for (size_t t = j->task->t_begin; t < j->task->t_end; t++)
-        for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_STRIP) {
-            ht_nm_i8_output output = {j->task, zeros, t, 1, o, ht_min(HT_NM_STRIP, j->task->o_end - o)};
-            j->vectors->store(&output);
-        }
+        for (size_t o = j->task->o_begin; o < j->task->o_end; o += HT_NM_STRIP)
+            store_sums(j, zeros, t, 1, o, ht_min(HT_NM_STRIP, j->task->o_end - o));
 }
 
 // What the loops above would do with the rows of X in work, so many times.

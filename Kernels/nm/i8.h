@@ -8,6 +8,7 @@
 #define HT_NM_I8_H
 
 #include "core/simd.h"
+#include "core/sums.h"
 #include "kernels.h"
 
 enum {
@@ -62,14 +63,6 @@ static inline void ht_nm_i8_skip_strips(ht_nm_i8_args *a, size_t strips) {
     a->to.at = (int32_t *)(void *)((char *)a->to.at + strips * a->to.strip_stride);
 }
 
-/// Finished sums on their way to Y: rows t ..< t + rows, columns o ..< o + columns.
-typedef struct ht_nm_i8_output {
-    const ht_nm_task *task;
-    const int32_t *sums;  // [strip][HT_NM_I8_ROWS][16]
-    size_t t, rows;
-    size_t o, columns;
-} ht_nm_i8_output;
-
 /// What one ISA brings to the shared loops.
 typedef struct ht_nm_i8_vectors {
     ht_nm_i8_kernel *kernel[HT_NM_I8_ROWS];  // for 1, 2, ... rows of X
@@ -86,7 +79,7 @@ typedef struct ht_nm_i8_vectors {
     void (*pick)(const ht_nm_layout *layout, const uint8_t *indices, size_t steps, uint8_t *picks);
     /// The sum of each row's weights.
     void (*sum_weights)(const int8_t *values, size_t steps, int32_t sums[HT_NM_STRIP]);
-    void (*store)(const ht_nm_i8_output *output);
+    ht_sums_store *store;
 } ht_nm_i8_vectors;
 
 /// Columns of a window of X, and the steps of a strip that point into one.

@@ -5,8 +5,6 @@
 //
 // vpshufb picks among 16 columns, so a step whose slots are spread over 32 or 64 takes 2 or 4 of them for each row of
 // X. Bound where one is enough: a pick, an add and half a load for 32 products.
-#include "core/vec_avx2.h"
-#include "i8_store.h"
 
 enum { chunk = 16, half_step = HT_NM_I8_STEP / 2 };
 
@@ -101,13 +99,11 @@ static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_S
     }
 }
 
-static void store(const ht_nm_i8_output *output) { ht_nm_i8_store(output); }
-
 static const ht_nm_i8_vectors vectors = {
     .kernel = {kernel_1, kernel_2, kernel_3, kernel_4},
     .rows = 4,
     .copy = ht_nm_i8_copy,
     .pick = ht_nm_i8_pick_avx2,
     .sum_weights = sum_weights,
-    .store = store,
+    .store = ht_sums_store_avx2,
 };

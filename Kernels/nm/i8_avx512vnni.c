@@ -15,9 +15,6 @@
 #endif
 // clang-format on
 
-#include "core/vec_avx512.h"
-#include "i8_store.h"
-
 // How far ahead weights are fetched.
 enum { ahead = 2048 };
 
@@ -367,159 +364,10 @@ DEFINE_DIRECT(2)
 DEFINE_DIRECT(4)
 DEFINE_DIRECT(8)
 
-// MARK: Y
+// MARK: X
 
 // The lowest `count` lanes.
 HT_INLINE uint64_t lowest(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : ~(uint64_t)0; }
-
-static void store_sums(const ht_nm_i8_output *out) {
-    const ht_nm_task *task = out->task;
-    for (size_t r = 0; r < out->rows; r++) {
-        int32_t *y = (int32_t *)((char *)task->y + (out->t + r) * task->y_stride) + out->o;
-        const int32_t *sums = out->sums + r * HT_NM_STRIP;
-        for (size_t o = 0; o < out->columns; o += HT_NM_STRIP, sums += HT_NM_I8_ROWS * HT_NM_STRIP)
-            _mm512_mask_storeu_epi32(y + o, (__mmask16)lowest(out->columns - o), _mm512_load_si512(sums));
-    }
-}
-
-// From sums to values of Y, 16 neighbouring columns at a time.
-typedef struct finisher {
-    __m512 scale, bias;
-    ht_finish finish;
-    __m512 y_scale, low, high;  // low and high: what an 8-bit y can stand for before its zero is added
-    __m512i y_zero;
-} finisher;
-
-HT_INLINE finisher make_finisher(const ht_nm_i8_output *out) {
-    static const ht_quantization none;
-    const ht_epilogue *e = &out->task->epilogue;
-    const ht_quantization *q = e->quantization ? e->quantization : &none;
-    const int32_t low = (out->task->y_dtype == HT_DTYPE_U8 ? 0 : -128) - q->y_zero;
-    return (finisher){.finish = ht_make_finish(e, out->task->y_dtype),
-                      .y_scale = _mm512_set1_ps(q->y_scale),
-                      .low = _mm512_set1_ps((float)low),
-                      .high = _mm512_set1_ps((float)(low + 255)),
-                      .y_zero = _mm512_set1_epi32(q->y_zero)};
-}
-
-HT_INLINE void set_columns(finisher *f, const ht_epilogue *e, size_t o, ht_lanes in) {
-    const ht_quantization *q = e->quantization;
-    f->scale = q && q->scale ? ht_load_f32(q->scale + o, in) : _mm512_set1_ps(1);
-    f->bias = e->bias ? ht_load_f32(e->bias + o, in) : _mm512_setzero_ps();
-}
-
-// v / y_scale between low and high, rounded to the nearest integer, ties to even; a NaN becomes low. Low and high are
-// integers, so that it does not matter whether rounding comes first. Then the zero.
-HT_INLINE __m128i quantized(const finisher *f, __m512 v, const bool divides) {
-    if (divides) v = _mm512_div_ps(v, f->y_scale);
-    v = _mm512_min_ps(_mm512_max_ps(v, f->low), f->high);
-    return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), f->y_zero));
-}
-
-// `plain` and `divides` are constants, so that the usual loop has no branches.
-HT_INLINE void store_reals(const ht_nm_i8_output *out, const ht_dtype dtype, const bool plain, const bool divides) {
-    const ht_nm_task *task = out->task;
-    const ht_epilogue *e = &task->epilogue;
-    const size_t size = ht_dtype_size(dtype);
-    finisher f = make_finisher(out);
-    for (size_t o = 0; o < out->columns; o += HT_NM_STRIP) {
-        const ht_lanes in = ht_first_lanes(out->columns - o);
-        const int32_t *sums = out->sums + o * HT_NM_I8_ROWS;
-        char *y = (char *)task->y + out->t * task->y_stride + (out->o + o) * size;
-        const char *residual = e->residual;
-        if (residual) residual += out->t * e->residual_stride + (out->o + o) * f.finish.residual_size;
-        set_columns(&f, e, out->o + o, in);
-        for (size_t r = 0; r < out->rows; r++, y += task->y_stride, sums += HT_NM_STRIP) {
-            __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(sums)), f.scale, f.bias);
-            v = plain ? ht_cut_off(&f.finish, v) : ht_finished(&f.finish, v, residual, in);
-            if (residual) residual += e->residual_stride;
-            if (dtype == HT_DTYPE_F32)
-                ht_store_f32((float *)(void *)y, v, in);
-            else if (dtype == HT_DTYPE_BF16)
-                ht_store_bf16((uint16_t *)(void *)y, v, in);
-            else
-                _mm_mask_storeu_epi8(y, in, quantized(&f, v, divides));
-        }
-    }
-}
-
-static void store_bytes(const ht_nm_i8_output *out) {
-    const ht_epilogue *e = &out->task->epilogue;
-    const ht_finish finish = ht_make_finish(e, out->task->y_dtype);
-    const bool plain = ht_only_cuts_off(&finish), divides = e->quantization && e->quantization->y_scale != 0;
-    if (plain && !divides)
-        store_reals(out, HT_DTYPE_I8, true, false);
-    else if (divides)
-        store_reals(out, HT_DTYPE_I8, false, true);
-    else
-        store_reals(out, HT_DTYPE_I8, false, false);
-}
-
-// (sum + offset) * multiplier / 2^shift of 8 columns, in 64 bits. See ht_nm_i8_dyadic.
-typedef struct dyadic {
-    __m512i multiplier, offset, shift, half;
-} dyadic;
-
-HT_INLINE dyadic load_dyadic(const ht_quantization *q, size_t o, __mmask8 in) {
-    dyadic d = {.multiplier = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(in, q->multiplier + o)),
-                .offset = _mm512_setzero_si512(),
-                .shift = _mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8(in, q->shift + o))};
-    if (q->offset) d.offset = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(in, q->offset + o));
-    d.half = _mm512_srli_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), d.shift), 1);
-    return d;
-}
-
-HT_INLINE __m512i scaled(const dyadic *d, __m256i sums, bool half_away) {
-    const __m512i one = _mm512_set1_epi64(1);
-    __m512i product = _mm512_add_epi64(_mm512_cvtepi32_epi64(sums), d->offset);
-    product = _mm512_mullo_epi64(product, d->multiplier);
-    __m512i quotient = _mm512_srav_epi64(product, d->shift);
-    __m512i rest = _mm512_sub_epi64(product, _mm512_sllv_epi64(quotient, d->shift));
-    __mmask8 up = _mm512_cmpgt_epi64_mask(rest, d->half), is_half = _mm512_cmpeq_epi64_mask(rest, d->half);
-    up |= half_away ? is_half : _mm512_mask_test_epi64_mask(is_half, quotient, one);
-    return _mm512_mask_add_epi64(quotient, up, quotient, one);
-}
-
-static void store_dyadic(const ht_nm_i8_output *out) {
-    const ht_nm_task *task = out->task;
-    const ht_quantization *q = task->epilogue.quantization;
-    const int64_t least = (task->y_dtype == HT_DTYPE_U8 ? 0 : -128) - q->y_zero;
-    const int64_t low = task->epilogue.activation == HT_ACTIVATION_RELU && least < 0 ? 0 : least;
-    const __m512i lows = _mm512_set1_epi64(low), highs = _mm512_set1_epi64(least + 255);
-    for (size_t o = 0; o < out->columns; o += 8) {
-        const __mmask8 in = (__mmask8)ht_first_lanes(out->columns - o);
-        const dyadic d = load_dyadic(q, out->o + o, in);
-        const int32_t *sums = out->sums + o / HT_NM_STRIP * HT_NM_I8_ROWS * HT_NM_STRIP + o % HT_NM_STRIP;
-        char *y = (char *)task->y + out->t * task->y_stride + out->o + o;
-        for (size_t r = 0; r < out->rows; r++, y += task->y_stride, sums += HT_NM_STRIP) {
-            __m512i v = scaled(&d, _mm256_load_si256((const __m256i *)(const void *)sums), q->half_away);
-            v = _mm512_min_epi64(_mm512_max_epi64(v, lows), highs);
-            v = _mm512_add_epi64(v, _mm512_set1_epi64(q->y_zero));
-            _mm_mask_storeu_epi8(y, in, _mm512_cvtepi64_epi8(v));
-        }
-    }
-}
-
-static void store(const ht_nm_i8_output *out) {
-    const ht_nm_task *task = out->task;
-    const ht_quantization *q = task->epilogue.quantization;
-    if (task->y_order != HT_ORDER_ROWS) {
-        ht_nm_i8_store(out);
-        return;
-    }
-    switch (task->y_dtype) {
-    case HT_DTYPE_I32: store_sums(out); break;
-    case HT_DTYPE_F32: store_reals(out, HT_DTYPE_F32, false, false); break;
-    case HT_DTYPE_BF16: store_reals(out, HT_DTYPE_BF16, false, false); break;
-    default:
-        if (q && q->multiplier)
-            store_dyadic(out);
-        else
-            store_bytes(out);
-    }
-}
-
-// MARK: X
 
 static void copy(const uint8_t *from, size_t count, uint8_t flip, uint8_t *to) {
     const __m512i flips = _mm512_set1_epi8((char)flip);
@@ -540,7 +388,7 @@ static const ht_nm_i8_vectors vectors = {
     .copy = copy,
     .pick = pick,
     .sum_weights = sum_weights,
-    .store = store,
+    .store = ht_sums_store_avx512,
 };
 
 void ht_nm_gemm_i8_avx512vnni(const ht_nm_task *task) {

@@ -3,7 +3,6 @@
 #include "i8.h"
 
 #if defined(__aarch64__)
-#include "core/vec_neon.h"
 #include "neon.h"
 
 // MARK: picks

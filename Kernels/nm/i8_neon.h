@@ -10,7 +10,6 @@
 // two look-ups and two dot products get all. The bound is the sum of the times of a look-up and a dot product, for 16
 // products: two a cycle of either on Neoverse N1 and N2, two look-ups beside two dot products on V2. The estimate of
 // `Utils/mca Kernels/nm/i8_neondot.c kernel_8` is 0.97 dot products a cycle on N1 and N2, 1.93 on V2, of 1.00 and 2.00.
-#include "i8_store.h"
 
 enum { quad_bytes = HT_NM_I8_STEP / 4, table_columns = 32, most_rows = MOST_SUMS / 2 };
 
@@ -115,8 +114,6 @@ static void sum_weights(const int8_t *values, size_t steps, int32_t sums[HT_NM_S
     }
 }
 
-static void store(const ht_nm_i8_output *output) { ht_nm_i8_store(output); }
-
 static const ht_nm_i8_vectors vectors = {
 #if MOST_SUMS == 16
     .kernel = {kernel_1, kernel_2, kernel_3, kernel_4, kernel_5, kernel_6, kernel_7, kernel_8},
@@ -128,5 +125,5 @@ static const ht_nm_i8_vectors vectors = {
     .copy = ht_nm_i8_copy,
     .pick = ht_nm_i8_pick_neon,
     .sum_weights = sum_weights,
-    .store = store,
+    .store = ht_sums_store_neon,
 };

@@ -12,7 +12,6 @@
 #pragma GCC target("arch=armv8.2-a+dotprod")
 #endif
 
-#include "core/vec_neon.h"
 #include "neon.h"
 
 typedef int32x4_t sums_of_4;
