@@ -116,15 +116,15 @@ static size_t seen(const ht_binary_view *v) {
     return (v->down.end - v->down.begin) * (v->across.end - v->across.begin);
 }
 
-// What pixels outside the image add.
-static void add_outside(const job *j, const ht_binary_view *v, ht_binary_finish *f) {
+// What pixels outside the image add. Outputs that are not there have no counts.
+static void add_outside(const job *j, const ht_binary_view *v, pair *p) {
     const ht_binary_layout *l = j->task->layout;
     const int32_t sign = j->task->conv->shape.padding == HT_PADDING_PLUS_ONE ? 1 : -1;
     for (size_t tap = 0; tap < l->taps; tap++) {
         const int32_t *counts = j->counts + tap * HT_BINARY_COLUMNS;
         if (ht_binary_view_sees(l, v, tap)) continue;
-        for (size_t i = 0; i < HT_BINARY_COLUMNS; i++)
-            f->start[i] += sign * ((int32_t)l->of.tap_columns - 2 * counts[i]);
+        for (size_t i = 0; i < p->tile.columns; i++)
+            p->finish.start[i] += sign * ((int32_t)l->of.tap_columns - 2 * counts[i]);
     }
 }
 
@@ -139,7 +139,7 @@ static void find_starts(const job *j, const ht_binary_view *v, pair *p) {
         return;
     }
     for (size_t i = 0; i < HT_BINARY_COLUMNS; i++) f->start[i] = (int32_t)(seen(v) * l->of.tap_columns);
-    if (j->counts_outside && seen(v) < l->taps) add_outside(j, v, f);
+    if (j->counts_outside && seen(v) < l->taps) add_outside(j, v, p);
 }
 
 static int32_t at_least_0(int32_t v) { return v < 0 ? 0 : v; }
