@@ -4,6 +4,8 @@
 
 #include "channels.h"
 #include "core/operands.h"
+#include "core/simd.h"
+#include "core/threads.h"
 #include "designs.h"
 #include "halftone/binary_conv.h"
 #include "pixels.h"
@@ -50,31 +52,120 @@ static ht_status filters_make(const ht_conv_shape *shape, const ht_options *opti
 
 // MARK: words
 
-static void pack_block(const weights *w, const uint64_t *rows, size_t stride, size_t outputs, uint32_t *to) {
-    const ht_binary_layout *l = &w->layout;
-    for (size_t tap = 0; tap < l->taps; tap++)
-        for (size_t word = 0; word < l->tap_words; word++)
-            for (size_t o = 0; o < HT_BINARY_BLOCK; o++) {
-                const uint64_t *row = (const uint64_t *)((const char *)rows + o * stride);
-                size_t first = word * HT_BINARY_WORD, count = ht_min(HT_BINARY_WORD, l->of.tap_columns - first);
-                *to++ = o < outputs ? ht_bits_at(row, tap * l->of.tap_columns + first, count) : 0;
-            }
+// Whether each word of a tap begins in a word of the row, so that words only change places.
+static bool is_whole(const ht_binary_layout *l) { return l->taps == 1 || l->of.tap_columns % HT_BINARY_WORD == 0; }
+
+static uint64_t *row_at(const void *rows, size_t stride, size_t row) {
+    return (uint64_t *)(uintptr_t)((const char *)rows + row * stride);
 }
 
-static ht_status pack(const weights *w, const uint64_t *from, size_t stride, void *packed, size_t packed_size) {
+// A word of a tap of one row.
+static uint32_t word_of(const ht_binary_layout *l, const uint64_t *row, size_t tap, size_t word) {
+    const size_t first = word * HT_BINARY_WORD;
+    return ht_bits_at(row, tap * l->of.tap_columns + first, ht_min(HT_BINARY_WORD, l->of.tap_columns - first));
+}
+
+// Both halves of as many whole words of 64 bits of the rows as there are. Bound: two stores for each word.
+HT_INLINE size_t pack_whole(const ht_binary_layout *l, const void *rows, size_t stride, const size_t outputs,
+                            uint32_t *to) {
+    const size_t pairs = l->taps * l->of.tap_columns / 64;
+    const char *from = rows;
+    for (size_t i = 0; i < pairs; i++, to += 2 * HT_BINARY_BLOCK)
+        for (size_t o = 0; o < outputs; o++) {
+            const uint64_t word = row_at(from, stride, o)[i];
+            to[o] = (uint32_t)word;
+            to[HT_BINARY_BLOCK + o] = (uint32_t)(word >> 32);
+        }
+    return pairs * 2;
+}
+
+HT_INLINE size_t unpack_whole(const ht_binary_layout *l, const uint32_t *from, size_t outputs, void *rows,
+                              size_t stride) {
+    const size_t pairs = l->taps * l->of.tap_columns / 64;
+    for (size_t i = 0; i < pairs; i++, from += 2 * HT_BINARY_BLOCK)
+        for (size_t o = 0; o < outputs; o++)
+            row_at(rows, stride, o)[i] = from[o] | (uint64_t)from[HT_BINARY_BLOCK + o] << 32;
+    return pairs * 2;
+}
+
+static void pack_block(const ht_binary_layout *l, const void *rows, size_t stride, size_t outputs, uint32_t *to) {
+    size_t done = 0;
+    if (outputs < HT_BINARY_BLOCK) memset(to, 0, l->block_words * sizeof *to);
+    if (is_whole(l))
+        done = outputs == HT_BINARY_BLOCK ? pack_whole(l, rows, stride, HT_BINARY_BLOCK, to)
+                                          : pack_whole(l, rows, stride, outputs, to);
+    for (size_t i = done; i < l->taps * l->tap_words; i++)
+        for (size_t o = 0; o < outputs; o++)
+            to[i * HT_BINARY_BLOCK + o] = word_of(l, row_at(rows, stride, o), i / l->tap_words, i % l->tap_words);
+}
+
+// Adds a word of a tap to a row whose bits from there on are 0.
+static void put_word(const ht_binary_layout *l, size_t tap, size_t word, uint64_t bits, uint64_t *row) {
+    const size_t to = tap * l->of.tap_columns + word * HT_BINARY_WORD;
+    row[to / 64] |= bits << to % 64;
+    if (to % 64 > 32 && bits >> (64 - to % 64)) row[to / 64 + 1] |= bits >> (64 - to % 64);
+}
+
+static void unpack_block(const ht_binary_layout *l, const uint32_t *from, size_t outputs, void *rows, size_t stride) {
+    const size_t words = ht_bit_words(l->taps * l->of.tap_columns);
+    const size_t done = is_whole(l) ? unpack_whole(l, from, outputs, rows, stride) : 0;
+    for (size_t o = 0; o < outputs; o++) {
+        uint64_t *row = row_at(rows, stride, o);
+        memset(row + done / 2, 0, (words - done / 2) * sizeof *row);
+        for (size_t i = done; i < l->taps * l->tap_words; i++)
+            put_word(l, i / l->tap_words, i % l->tap_words, from[i * HT_BINARY_BLOCK + o], row);
+    }
+}
+
+// MARK: blocks
+
+// The blocks of all groups, and the rows that they hold.
+typedef struct exchange {
+    const ht_binary_layout *layout;
+    char *packed;
+    char *rows;
+    size_t stride;
+} exchange;
+
+// Where a block lies, and how many rows it holds.
+static uint32_t *block_of(const exchange *e, size_t piece, void **rows, size_t *outputs) {
+    const ht_binary_layout *l = e->layout;
+    const size_t group = piece / l->blocks, block = piece % l->blocks, first = block * HT_BINARY_BLOCK;
+    *rows = e->rows + (group * l->of.outputs + first) * e->stride;
+    *outputs = ht_min(HT_BINARY_BLOCK, l->of.outputs - first);
+    return (uint32_t *)(uintptr_t)ht_binary_words(l, e->packed + group * l->bytes, block);
+}
+
+static void pack_piece(void *context, size_t piece) {
+    const exchange *e = context;
+    void *rows;
+    size_t outputs;
+    uint32_t *to = block_of(e, piece, &rows, &outputs);
+    pack_block(e->layout, rows, e->stride, outputs, to);
+}
+
+static void unpack_piece(void *context, size_t piece) {
+    const exchange *e = context;
+    void *rows;
+    size_t outputs;
+    const uint32_t *from = block_of(e, piece, &rows, &outputs);
+    unpack_block(e->layout, from, outputs, rows, e->stride);
+}
+
+static ht_status pack(const weights *w, const uint64_t *from, size_t stride, void *packed, size_t packed_size,
+                      const ht_options *options) {
     const ht_binary_layout *l = &w->layout;
+    const int threads = options ? options->threads : 0;
     ht_status status = ht_check_bits(from, w->groups * l->of.outputs, w->columns, &stride);
     if (status) return status;
+    if (threads < 0) return HT_ERROR_THREADS;
     if (!packed) return HT_ERROR_NULL;
     if (!ht_is_aligned(packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
     if (packed_size < w->bytes) return HT_ERROR_BUFFER_SIZE;
+    exchange e = {l, packed, (char *)(uintptr_t)from, stride};
+    ht_parallel(pack_piece, &e, w->groups * l->blocks, ht_resolve_threads(threads));
     for (size_t group = 0; group < w->groups; group++) {
         char *blob = (char *)packed + group * l->bytes;
-        for (size_t block = 0; block < l->blocks; block++) {
-            size_t first = block * HT_BINARY_BLOCK, outputs = ht_min(HT_BINARY_BLOCK, l->of.outputs - first);
-            const char *rows = (const char *)from + (group * l->of.outputs + first) * stride;
-            pack_block(w, (const uint64_t *)rows, stride, outputs, (uint32_t *)ht_binary_words(l, blob, block));
-        }
         if (l->of.design == HT_BINARY_PIXELS) ht_binary_pixels_pack(l, blob);
         if (l->of.design == HT_BINARY_CHANNELS) ht_binary_channels_pack(l, blob);
         ht_binary_layout_seal(l, blob);
@@ -82,23 +173,14 @@ static ht_status pack(const weights *w, const uint64_t *from, size_t stride, voi
     return HT_OK;
 }
 
-static void unpack_row(const ht_binary_layout *l, const void *blob, size_t o, uint64_t *row) {
-    const uint32_t *words = ht_binary_words(l, blob, o / HT_BINARY_BLOCK) + o % HT_BINARY_BLOCK;
-    memset(row, 0, ht_bit_words(l->taps * l->of.tap_columns) * sizeof *row);
-    for (size_t tap = 0; tap < l->taps; tap++)
-        for (size_t word = 0; word < l->tap_words; word++) {
-            size_t to = tap * l->of.tap_columns + word * HT_BINARY_WORD;
-            uint64_t bits = words[(tap * l->tap_words + word) * HT_BINARY_BLOCK];
-            row[to / 64] |= bits << to % 64;
-            if (to % 64 > 32 && bits >> (64 - to % 64)) row[to / 64 + 1] |= bits >> (64 - to % 64);
-        }
-}
-
-static ht_status unpack(const weights *w, const void *packed, size_t packed_size, uint64_t *to, size_t stride) {
+static ht_status unpack(const weights *w, const void *packed, size_t packed_size, uint64_t *to, size_t stride,
+                        const ht_options *options) {
     ht_binary_layout found;
     const ht_binary_weights *of = &w->layout.of;
+    const int threads = options ? options->threads : 0;
     ht_status status = ht_check_bits(to, w->groups * of->outputs, w->columns, &stride);
     if (status) return status;
+    if (threads < 0) return HT_ERROR_THREADS;
     for (size_t group = 0, at = 0; group < w->groups; group++, at += found.bytes) {
         status = ht_binary_layout_open((const char *)packed + at, packed_size - at, &found);
         if (status) return status;
@@ -106,10 +188,8 @@ static ht_status unpack(const weights *w, const void *packed, size_t packed_size
                     found.of.kernel_height == of->kernel_height && found.of.kernel_width == of->kernel_width;
         if (!fits) return HT_ERROR_BLOB_SHAPE;
     }
-    for (size_t row = 0; row < w->groups * of->outputs; row++) {
-        const char *blob = (const char *)packed + row / of->outputs * found.bytes;
-        unpack_row(&found, blob, row % of->outputs, (uint64_t *)((char *)to + row * stride));
-    }
+    exchange e = {&found, (char *)(uintptr_t)packed, (char *)to, stride};
+    ht_parallel(unpack_piece, &e, w->groups * found.blocks, ht_resolve_threads(threads));
     return HT_OK;
 }
 
@@ -133,28 +213,28 @@ ht_status ht_binary_pack(size_t outputs, size_t inputs, const uint64_t *from, si
                          size_t packed_size, const ht_options *options) {
     weights w;
     ht_status status = matrix_make(outputs, inputs, options, &w);
-    return status ? status : pack(&w, from, stride, packed, packed_size);
+    return status ? status : pack(&w, from, stride, packed, packed_size, options);
 }
 
 ht_status ht_binary_conv_pack(const ht_conv_shape *shape, const uint64_t *from, size_t stride, void *packed,
                               size_t packed_size, const ht_options *options) {
     weights w;
     ht_status status = filters_make(shape, options, &w);
-    return status ? status : pack(&w, from, stride, packed, packed_size);
+    return status ? status : pack(&w, from, stride, packed, packed_size, options);
 }
 
 ht_status ht_binary_unpack(size_t outputs, size_t inputs, const void *packed, size_t packed_size, uint64_t *to,
                            size_t stride, const ht_options *options) {
     weights w;
     ht_status status = matrix_make(outputs, inputs, options, &w);
-    return status ? status : unpack(&w, packed, packed_size, to, stride);
+    return status ? status : unpack(&w, packed, packed_size, to, stride, options);
 }
 
 ht_status ht_binary_conv_unpack(const ht_conv_shape *shape, const void *packed, size_t packed_size, uint64_t *to,
                                 size_t stride, const ht_options *options) {
     weights w;
     ht_status status = filters_make(shape, options, &w);
-    return status ? status : unpack(&w, packed, packed_size, to, stride);
+    return status ? status : unpack(&w, packed, packed_size, to, stride, options);
 }
 
 ht_status ht_binary_packed_info(const void *packed, size_t packed_size, ht_binary_info *info) {

@@ -67,12 +67,13 @@ HT_API ht_status ht_bits_transpose(size_t rows, size_t columns, const uint64_t *
 HT_API ht_status ht_binary_packed_size(size_t outputs, size_t inputs, const ht_options *options, size_t *size);
 
 /// Packs `outputs` rows of `inputs` signs for products. `packed` is 64-byte aligned, w apart from it. Packed weights
-/// do not depend on the machine: they can be written to a file and mapped back.
-/// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, BUFFER_SIZE, DESIGN.
+/// do not depend on the machine: they can be written to a file and mapped back. Bits of w behind a row's last do not
+/// matter. Runs on options.threads.
+/// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, BUFFER_SIZE, DESIGN.
 HT_API ht_status ht_binary_pack(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride, void *packed,
                                 size_t packed_size, const ht_options *options);
 
-/// The rows that were packed. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, BLOB_*.
+/// The rows that were packed. Runs on options.threads. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, BLOB_*.
 HT_API ht_status ht_binary_unpack(size_t outputs, size_t inputs, const void *packed, size_t packed_size, uint64_t *w,
                                   size_t w_stride, const ht_options *options);
 
