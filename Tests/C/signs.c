@@ -355,15 +355,15 @@ static bool is_run_right(const problem *p, const packed *w, const matrix *expect
         printf(
             "%s, %s, packed for %u, asked for %u, %d threads: %s: %s of %zu images %zux%zux%zu, %zu outputs, %zu "
             "groups, "
-            "taps %zux%zu, strides %zux%zu, dilation %zux%zu, padding %zu %zu %zu %zu of kind %u, y type %u, window %zu-%zu x "
-               "%zu-%zu\n",
+            "taps %zux%zu, strides %zux%zu, dilation %zux%zu, padding %zu %zu %zu %zu of kind %u, y type %u, window "
+            "%zu-%zu x "
+            "%zu-%zu\n",
             p->is_product ? "product" : "convolution", ht_isa_name(options.isa), ((const uint16_t *)w->bytes)[6],
             options.binary_design, options.threads, status ? ht_status_text(status) : "wrong numbers",
             p->types.x == HT_DTYPE_U1 ? "zeros and ones" : "signs", s->images, s->height, s->width, s->channels,
-            s->outputs, s->groups, s->kernel_height, s->kernel_width, s->stride_y, s->stride_x,
-               s->dilation_y, s->dilation_x, s->pad_top, s->pad_left, s->pad_bottom, s->pad_right, s->padding, p->types.y,
-               options.row_begin, options.row_end,
-            options.column_begin, options.column_end);
+            s->outputs, s->groups, s->kernel_height, s->kernel_width, s->stride_y, s->stride_x, s->dilation_y,
+            s->dilation_x, s->pad_top, s->pad_left, s->pad_bottom, s->pad_right, s->padding, p->types.y,
+            options.row_begin, options.row_end, options.column_begin, options.column_end);
     free(options.scratch);
     free_matrix(&y);
     return right;

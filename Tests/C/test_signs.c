@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signs: numbers to bits and back, formats, transposes and gradient estimators. Every call runs on exact-size memory,
-// on each row of the table, on one thread and several; the expected values are single bits, formulas in long double,
-// and plain IEEE arithmetic.
+// Signs: numbers to bits and back, formats, transposes, gradient estimators, and packed weights and back. Every call
+// runs on exact-size memory, on each row of the table, on one thread and several; the expected values are single bits,
+// formulas in long double, and plain IEEE arithmetic.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +257,53 @@ static void check_transpose(shape s, size_t gap) {
         free(turned.at), free(again.at);
     }
     free(bits.at);
+}
+
+// MARK: weights
+
+static const ht_conv_shape weights[] = {
+    {.channels = 64, .outputs = 16, .kernel_height = 1, .kernel_width = 1},
+    {.channels = 200, .outputs = 37, .kernel_height = 1, .kernel_width = 1},
+    {.channels = 96, .outputs = 18, .kernel_height = 3, .kernel_width = 3},
+    {.channels = 128, .outputs = 48, .groups = 2, .kernel_height = 3, .kernel_width = 3},
+    {.channels = 42, .outputs = 33, .groups = 3, .kernel_height = 2, .kernel_width = 5},
+    {.channels = 3, .outputs = 5, .kernel_height = 7, .kernel_width = 7},
+};
+
+// Bits behind the last of a row do not matter, and threads do not either.
+static void check_weights(const ht_conv_shape *shape, size_t gap) {
+    const size_t columns =
+        shape->kernel_height * shape->kernel_width * shape->channels / (shape->groups ? shape->groups : 1);
+    checking("weights, %zu x %zu, gap %zu", shape->outputs, columns, gap);
+    const ht_options one = {.threads = 1, .binary_design = HT_BINARY_DIRECT};
+    const ht_options three = {.threads = 3, .binary_design = HT_BINARY_DIRECT};
+    const ht_options wrong = {.threads = -1, .binary_design = HT_BINARY_DIRECT};
+    matrix clean = make_bits(shape->outputs, columns, gap * 8), dirty = make_bits(shape->outputs, columns, gap * 8);
+    matrix again = make_bits(shape->outputs, columns, gap * 16);
+    fill_bits(&clean, columns);
+    for (size_t row = 0; row < shape->outputs; row++)
+        for (size_t c = 0; c < clean.bytes * 8; c++)
+            set_bit(&dirty, row, c, c < columns ? bit_at(&clean, row, c) : next_random() & 1);
+    size_t size;
+    CHECK(ht_binary_conv_packed_size(shape, &one, &size) == HT_OK);
+    char *first = ht_allocate(size), *second = ht_allocate(size);
+    uint64_t *to = (uint64_t *)(void *)again.at;
+    memset(first, 0x5a, size), memset(second, 0x5a, size);
+    CHECK(ht_binary_conv_pack(shape, (uint64_t *)(void *)clean.at, clean.stride, first, size, &wrong) ==
+          HT_ERROR_THREADS);
+    CHECK(is_filled(first, size));
+    CHECK(ht_binary_conv_pack(shape, (uint64_t *)(void *)clean.at, clean.stride, first, size, &one) == HT_OK);
+    CHECK(ht_binary_conv_pack(shape, (uint64_t *)(void *)dirty.at, dirty.stride, second, size, &three) == HT_OK);
+    CHECK(!memcmp(first, second, size));
+    CHECK(ht_binary_conv_unpack(shape, first, size, to, again.stride, &wrong) == HT_ERROR_THREADS);
+    CHECK(is_filled(again.at, (shape->outputs - 1) * again.stride + again.bytes));
+    CHECK(ht_binary_conv_unpack(shape, first, size, to, again.stride, &three) == HT_OK);
+    bool equal = true;
+    for (size_t row = 0; row < shape->outputs; row++)
+        equal &= !memcmp(row_of(&again, row), row_of(&clean, row), clean.bytes);
+    CHECK(equal);
+    CHECK(gaps_are_filled(&again));
+    ht_free(first), ht_free(second), free(clean.at), free(dirty.at), free(again.at);
 }
 
 // MARK: estimators
@@ -642,6 +689,7 @@ void test_signs(void) {
         }
     static const shape blocks[] = {{64, 64}, {512, 512}, {513, 511}, {1, 1100}, {577, 65}};
     for (size_t i = 0; i < COUNT(blocks); i++) check_transpose(blocks[i], i % 2);
+    for (size_t i = 0; i < COUNT(weights); i++) check_weights(&weights[i], i % 2), check_weights(&weights[i], 0);
     for (size_t e = 0; e < COUNT(estimators); e++) check_estimates(&estimators[e]);
     for (size_t i = 0; i < COUNT(functions); i++) check_errors(i);
     check_estimator_errors();
