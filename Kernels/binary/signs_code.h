@@ -36,8 +36,8 @@ HT_INLINE ht_vec threshold_of(const ht_sign_task *task, size_t c, ht_lanes in) {
 
 // MARK: packing
 
-// Far enough that memory answers in time; a core foresees no more than the rest of a page.
-enum { AHEAD = 2048 };
+// A page: what a core does not foresee. Half of it is too late for memory, twice as much no better.
+enum { AHEAD = 4096 };
 
 // Bound: the stream of x; in caches, loads and as many compares, then few operations for each word.
 #define DEFINE_PACK(name, bytes, load)                                                                  \
