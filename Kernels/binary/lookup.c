@@ -252,11 +252,32 @@ static size_t piece_end(const job *j, size_t t) {
 
 static size_t tile_size(size_t left, size_t most) { return even(left, most); }
 
+static void store(const job *j, const ht_lookup_tile *tile, const size_t *t, size_t o, size_t columns) {
+    const ht_binary_task *task = j->task;
+    if (j->vectors->store_floats) {
+        j->vectors->store_floats(&(ht_lookup_output){task, tile->sums, t, tile->rows, o, columns});
+        return;
+    }
+    const ht_sums sums = {.at = tile->sums,
+                          .row_step = HT_LOOKUP_COLUMNS,
+                          .strip_step = HT_BINARY_BLOCK,
+                          .rows = tile->rows,
+                          .columns = columns,
+                          .t = t,
+                          .column = task->y_first + o,
+                          .epilogue = &task->epilogue,
+                          .y = task->y,
+                          .y_stride = task->y_stride,
+                          .y_dtype = task->y_dtype,
+                          .y_order = task->y_order};
+    j->vectors->store_sums(&sums);
+}
+
 // Pixels of a view against a few blocks.
 static void run_blocks(const job *j, size_t count, size_t run_count, size_t o, size_t blocks) {
     const ht_binary_task *task = j->task;
     const ht_binary_layout *l = task->layout;
-    float sums[HT_LOOKUP_ROWS * HT_LOOKUP_COLUMNS] __attribute__((aligned(HT_ALIGNMENT)));
+    int32_t sums[HT_LOOKUP_ROWS * HT_LOOKUP_COLUMNS] __attribute__((aligned(HT_ALIGNMENT)));
     ht_lookup_tile tile = {.blocks = blocks,
                            .runs = j->runs,
                            .run_count = run_count,
@@ -264,13 +285,11 @@ static void run_blocks(const job *j, size_t count, size_t run_count, size_t o, s
                            .block_words = l->block_words,
                            .short_words = j->short_words,
                            .sums = sums};
-    const size_t columns = ht_min(blocks * HT_BINARY_BLOCK, task->o_end - o);
     for (size_t done = 0; done < count; done += tile.rows) {
         tile.rows = tile_size(count - done, j->vectors->rows);
         tile.x = j->x + done;
         j->vectors->tile(&tile);
-        const ht_lookup_output out = {task, sums, j->t + done, tile.rows, o, columns};
-        j->vectors->store(&out);
+        store(j, &tile, j->t + done, o, ht_min(blocks * HT_BINARY_BLOCK, task->o_end - o));
     }
 }
 

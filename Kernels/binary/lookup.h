@@ -4,6 +4,7 @@
 #ifndef HT_BINARY_LOOKUP_H
 #define HT_BINARY_LOOKUP_H
 
+#include "core/sums.h"
 #include "views.h"
 
 enum {
@@ -27,10 +28,10 @@ typedef struct ht_lookup_tile {
     void *sums;          // [row][HT_LOOKUP_COLUMNS] of float or int32_t, 64-byte aligned
 } ht_lookup_tile;
 
-/// Sums on their way to Y. Those of floats are floats.
+/// Sums of floats on their way to Y.
 typedef struct ht_lookup_output {
     const ht_binary_task *task;
-    void *sums;  // as the tile's; used up
+    const float *sums;  // as the tile's
     const size_t *t;  // of each row
     size_t rows;
     size_t o, columns;  // of the group
@@ -43,7 +44,8 @@ typedef struct ht_lookup_vectors {
     /// `values` are `words` times 32 of X's type; zero is subtracted from bytes.
     void (*build)(const void *values, int32_t zero, size_t words, char *tables);
     void (*tile)(const ht_lookup_tile *tile);
-    void (*store)(const ht_lookup_output *output);
+    void (*store_floats)(const ht_lookup_output *output);  // or else sums are integers, and
+    ht_sums_store *store_sums;
 } ht_lookup_vectors;
 
 /// One thread's product.

@@ -44,6 +44,7 @@ HT_INLINE __m256 ht_lookup_add(__m256 sum, __m256 table, ht_lookup_choice choice
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), signed_));
 }
 
+#define STORE_SUMS ht_sums_store_avx2
 #include "lookup_halves.h"
 
 void ht_binary_gemm_f32_avx2(const ht_binary_task *task) { ht_lookup_run(&vectors_f32, task); }

@@ -19,8 +19,9 @@
 #define HT_LOOKUP_EACH(F)                                                                                           \
     F(1, 1)                                                                                                         \
     F(1, 2)                                                                                                         \
-    F(1, 3) F(1, 4) F(2, 1) F(2, 2) F(2, 3) F(2, 4) F(3, 1) F(3, 2) F(3, 3) F(3, 4) F(4, 1) F(4, 2) F(4, 3) F(4, 4) \
-        F(5, 1) F(5, 2) F(5, 3) F(5, 4) F(6, 1) F(6, 2) F(6, 3) F(6, 4)
+    F(1, 3)                                                                                                         \
+    F(1, 4) F(2, 1) F(2, 2) F(2, 3) F(2, 4) F(3, 1) F(3, 2) F(3, 3) F(3, 4) F(4, 1) F(4, 2) F(4, 3) F(4, 4) F(5, 1) \
+        F(5, 2) F(5, 3) F(5, 4) F(6, 1) F(6, 2) F(6, 3) F(6, 4)
 
 // MARK: floats
 
@@ -93,11 +94,11 @@ static void tile_f32(const ht_lookup_tile *tile) {
     kernels[tile->rows - 1][tile->blocks - 1](tile);
 }
 
-static void store_f32(const ht_lookup_output *output) { ht_lookup_store_floats(output); }
+static void store_f32(const ht_lookup_output *output) { ht_lookup_store(output); }
 
 void ht_binary_gemm_f32_avx512(const ht_binary_task *task) {
-    static const ht_lookup_vectors vectors = {HT_LOOKUP_ROWS, HT_LOOKUP_BLOCKS, HT_LOOKUP_BYTES_F32,
-                                              build_f32,      tile_f32,         store_f32};
+    static const ht_lookup_vectors vectors = {
+        HT_LOOKUP_ROWS, HT_LOOKUP_BLOCKS, HT_LOOKUP_BYTES_F32, build_f32, tile_f32, store_f32, NULL};
     ht_lookup_run(&vectors, task);
 }
 
@@ -221,11 +222,9 @@ static void tile_i8(const ht_lookup_tile *tile) {
     kernels[tile->rows - 1][tile->blocks - 1](tile);
 }
 
-static void store_i8(const ht_lookup_output *output) { ht_lookup_store_ints(output); }
-
 void ht_binary_gemm_i8_avx512(const ht_binary_task *task) {
-    static const ht_lookup_vectors vectors = {HT_LOOKUP_ROWS, HT_LOOKUP_BLOCKS, HT_LOOKUP_BYTES_I8,
-                                              build_i8,       tile_i8,          store_i8};
+    static const ht_lookup_vectors vectors = {
+        HT_LOOKUP_ROWS, HT_LOOKUP_BLOCKS, HT_LOOKUP_BYTES_I8, build_i8, tile_i8, NULL, ht_sums_store_avx512};
     ht_lookup_run(&vectors, task);
 }
 

@@ -7,6 +7,7 @@
 //                                               fourth is set; those four bits on
 //     ht_lookup_choose                          places in a table and signs for the lowest four bits
 //     ht_lookup_load_table, ht_lookup_add       the sums with what is chosen from a table
+//     STORE_SUMS                                its ht_sums_store
 #ifndef HT_BINARY_LOOKUP_HALVES_H
 #define HT_BINARY_LOOKUP_HALVES_H
 
@@ -98,10 +99,9 @@ HT_INLINE void run_tile(const ht_lookup_tile *tile, const size_t rows, const boo
 DEFINE_TILE(f32, true)
 DEFINE_TILE(i8, false)
 
-static void store_f32(const ht_lookup_output *output) { ht_lookup_store_floats(output); }
-static void store_i8(const ht_lookup_output *output) { ht_lookup_store_ints(output); }
+static void store_f32(const ht_lookup_output *output) { ht_lookup_store(output); }
 
-static const ht_lookup_vectors vectors_f32 = {half_rows, 1, half_word_bytes, build_f32, tile_f32, store_f32};
-static const ht_lookup_vectors vectors_i8 = {half_rows, 1, half_word_bytes, build_i8, tile_i8, store_i8};
+static const ht_lookup_vectors vectors_f32 = {half_rows, 1, half_word_bytes, build_f32, tile_f32, store_f32, NULL};
+static const ht_lookup_vectors vectors_i8 = {half_rows, 1, half_word_bytes, build_i8, tile_i8, NULL, STORE_SUMS};
 
 #endif

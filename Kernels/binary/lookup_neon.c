@@ -40,6 +40,7 @@ HT_INLINE float32x4_t ht_lookup_add(float32x4_t sum, uint8x16x2_t table, ht_look
     return vreinterpretq_f32_s32(vmlaq_s32(was, vreinterpretq_s32_u8(chosen), sign));
 }
 
+#define STORE_SUMS ht_sums_store_neon
 #include "lookup_halves.h"
 
 void ht_binary_gemm_f32_neon(const ht_binary_task *task) { ht_lookup_run(&vectors_f32, task); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the sums of a tile to Y, for vectors of any ISA: included behind vec_<isa>.h.
+// From the float sums of a tile to Y, for vectors of any ISA: included behind vec_<isa>.h.
 #ifndef HT_BINARY_LOOKUP_STORE_H
 #define HT_BINARY_LOOKUP_STORE_H
 
@@ -9,18 +9,14 @@
 // clang-format on
 #include "lookup.h"
 
-HT_INLINE void ht_lookup_store_each(const ht_lookup_output *out, bool ints) {
+// One at a time, wherever Y lies.
+HT_INLINE void ht_lookup_store_each(const ht_lookup_output *out) {
     const ht_binary_task *task = out->task;
-    const ht_epilogue *e = &task->epilogue;
     for (size_t r = 0; r < out->rows; r++)
         for (size_t i = 0; i < out->columns; i++) {
-            const size_t t = out->t[r], column = task->y_first + out->o + i, at = r * HT_LOOKUP_COLUMNS + i;
-            const void *residual = ht_binary_residual(task, t, column);
-            void *y = ht_binary_y(task, t, column);
-            if (ints)
-                ht_ref_store_sum(e, task->y_dtype, ((const int32_t *)out->sums)[at], t, column, residual, y);
-            else
-                ht_ref_store_real(e, task->y_dtype, ((const float *)out->sums)[at], t, column, residual, y);
+            const size_t t = out->t[r], column = task->y_first + out->o + i;
+            ht_ref_store_real(&task->epilogue, task->y_dtype, out->sums[r * HT_LOOKUP_COLUMNS + i], t, column,
+                              ht_binary_residual(task, t, column), ht_binary_y(task, t, column));
         }
 }
 
@@ -34,7 +30,7 @@ HT_INLINE void ht_lookup_store_vectors(const ht_lookup_output *out, const ht_fin
     const ht_vec scale = q && q->scale ? ht_load_f32(q->scale + column, in) : ht_vsplat(1);
     const ht_vec bias = e->bias ? ht_load_f32(e->bias + column, in) : ht_vsplat(0);
     for (size_t r = 0; r < out->rows; r++) {
-        ht_vec v = ht_vload((const float *)out->sums + r * HT_LOOKUP_COLUMNS + i);
+        ht_vec v = ht_vload(out->sums + r * HT_LOOKUP_COLUMNS + i);
         if (e->row_scale) v = ht_vmul(v, ht_vsplat(e->row_scale[out->t[r]]));
         v = ht_vfma(v, scale, bias);
         v = ht_finished(finish, v, ht_binary_residual(task, out->t[r], column), in);
@@ -46,38 +42,12 @@ HT_INLINE void ht_lookup_store_vectors(const ht_lookup_output *out, const ht_fin
     }
 }
 
-HT_INLINE void ht_lookup_store_reals(const ht_lookup_output *out) {
+HT_INLINE void ht_lookup_store(const ht_lookup_output *out) {
     const ht_finish finish = ht_make_finish(&out->task->epilogue, out->task->y_dtype);
-    for (size_t i = 0; i < out->columns; i += HT_VEC_LANES) ht_lookup_store_vectors(out, &finish, i);
-}
-
-HT_INLINE bool ht_lookup_is_real(const ht_lookup_output *out) {
-    const ht_dtype y = out->task->y_dtype;
-    return out->task->y_order == HT_ORDER_ROWS && (y == HT_DTYPE_F32 || y == HT_DTYPE_BF16);
-}
-
-HT_INLINE void ht_lookup_store_floats(const ht_lookup_output *out) {
-    if (ht_lookup_is_real(out))
-        ht_lookup_store_reals(out);
+    if (out->task->y_order == HT_ORDER_ROWS)
+        for (size_t i = 0; i < out->columns; i += HT_VEC_LANES) ht_lookup_store_vectors(out, &finish, i);
     else
-        ht_lookup_store_each(out, false);
-}
-
-HT_INLINE void ht_lookup_store_ints(const ht_lookup_output *out) {
-    if (ht_lookup_is_real(out)) {
-        float reals[HT_LOOKUP_ROWS * HT_LOOKUP_COLUMNS] __attribute__((aligned(HT_ALIGNMENT)));
-        const int32_t *sums = out->sums;
-        for (size_t i = 0; i < out->rows * HT_LOOKUP_COLUMNS; i++) reals[i] = (float)sums[i];
-        ht_lookup_output real = *out;
-        real.sums = reals;
-        ht_lookup_store_reals(&real);
-    } else if (out->task->y_dtype == HT_DTYPE_I32 && out->task->y_order == HT_ORDER_ROWS) {
-        for (size_t r = 0; r < out->rows; r++)
-            __builtin_memcpy(ht_binary_y(out->task, out->t[r], out->task->y_first + out->o),
-                             (const int32_t *)out->sums + r * HT_LOOKUP_COLUMNS, out->columns * sizeof(int32_t));
-    } else {
-        ht_lookup_store_each(out, true);
-    }
+        ht_lookup_store_each(out);
 }
 
 #endif
