@@ -45,6 +45,9 @@ void test_backward(void);
 /// Products and convolutions of signs.
 void test_binary(void);
 
+/// Products and convolutions of floats and bytes with signs.
+void test_binary_reals(void);
+
 /// Numbers to bits and back, and the gradients of signs.
 void test_signs(void);
 

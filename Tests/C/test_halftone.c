@@ -379,6 +379,7 @@ int main(void) {
     test_weight_gradients();
     test_backward();
     test_binary();
+    test_binary_reals();
     test_signs();
     test_window();
     test_strides_and_scratch();
