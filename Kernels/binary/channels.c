@@ -87,9 +87,19 @@ void ht_binary_channels_pack(const ht_binary_layout *l, void *packed) {
 
 static bool fits(const ht_binary_layout *l) { return l->taps * l->of.tap_columns <= HT_BINARY_LISTED_MAX; }
 
+// Cycles that a pixel of Y takes, as measured: its listed inputs, half of all; a sheet of a tap; the comparison with
+// the thresholds; and its share in the lists of X. The direct design takes one for each 650 signs. Lists that only one
+// tap uses, as those of matrices, gain too little for twice the bytes.
 bool ht_binary_channels_pays(const ht_binary_layout *l, const ht_conv *conv) {
-    (void)l, (void)conv;
-    return false;
+    enum { PER_INPUT = 52, PER_SHEET = 3000, PER_PANEL = 8500, PER_LISTED = 18, DIRECT_SIGNS = 650 };  // 1/100 cycles
+    panels p;
+    if (!conv || l->taps == 1 || conv->shape.groups > 1 || !fits(l) || !make_panels(l, &p)) return false;
+    const double inputs = (double)l->of.tap_columns, taps = (double)l->taps;
+    const double x_pixels = (double)conv->x_pixels / (double)ht_max(1, conv->y_pixels);
+    const double panel = taps * (inputs * PER_INPUT + (double)p.sheets * PER_SHEET) + PER_PANEL;
+    const double own = (double)p.count * panel + x_pixels * inputs * PER_LISTED;
+    const double direct = 100 * taps * inputs * (double)l->of.outputs / DIRECT_SIGNS;
+    return own * 1.05 < direct;
 }
 
 bool ht_binary_channels_applies(const ht_binary_task *task) {
@@ -112,19 +122,19 @@ typedef struct job {
     panels panels;
     ht_conv_shape shape;  // a matrix is an image one pixel wide, all of whose rows one tap sees
     size_t out_height, out_width;
-    size_t band_rows;     // at most, of Y
-    size_t planes;        // of the counters of a pixel
-    size_t list;          // entries from list to list
-    bool clear;           // the lists are those of the clear inputs
+    size_t band_rows;  // at most, of Y
+    size_t planes;  // of the counters of a pixel
+    size_t list;  // entries from list to list
+    bool clear;  // the lists are those of the clear inputs
     // Scratch:
     ht_binary_view *views;
     size_t view_count;
-    uint8_t *sees;        // of a view
-    uint16_t *entries;    // [pixel of X][sheet][list]
-    uint16_t *eights;     // [pixel of X][sheet]
-    uint32_t *listed;     // [pixel of X]
-    uint32_t *seen;       // [pixel of Y]: how many of the inputs that it sees are listed
-    char *counters;       // [pixel of Y][plane][64]
+    uint8_t *sees;  // of a view
+    uint16_t *entries;  // [pixel of X][sheet][list]
+    uint16_t *eights;  // [pixel of X][sheet]
+    uint32_t *listed;  // [pixel of X]
+    uint32_t *seen;  // [pixel of Y]: how many of the inputs that it sees are listed
+    char *counters;  // [pixel of Y][plane][64]
 } job;
 
 static void set_geometry(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t rows) {
