@@ -40,7 +40,7 @@ struct BenchPlan {
 
     /// The ways to run an operation; one without a choice is run once.
     func forms(of operation: Operation, _ kind: ProductKind) -> [CaseForm] {
-        if operation == .weightGradient { return [.dense] }
+        if operation == .weightGradient || operation == .signPacking { return [.dense] }
         guard operation.isBinary else { return patterns.map { .pruned($0) } }
         let packs = packsSigns && kind == .b1
         return (kind.isBits ? designs : [.direct]).flatMap { design in
@@ -86,6 +86,7 @@ extension BenchPlan {
     /// Layers of real networks: the embedded one of MiniLM with its weights, the feed-forward layers of BERT base and
     /// a large square one, as of a language model, by shape.
     static func defaultEntries(_ operation: Operation, ts: [Int], seed: UInt64) throws -> [Entry] {
+        if operation == .signPacking { return defaultImages(seed: seed) }
         let shapes = [
             ("bert-base feed-forward in", 3072, 768), ("bert-base feed-forward out", 768, 3072),
             ("4096x4096 projection", 4096, 4096),
@@ -94,6 +95,14 @@ extension BenchPlan {
             try WeightFile.embeddedLayers()
             + shapes.map { Layer.random(name: $0.0, o: $0.1, k: $0.2, seed: seed) }
         return layers.map { Entry(layer: $0, operation: operation, ts: ts) }
+    }
+
+    /// The images between the convolutions of the four stages of ResNets, and one that no cache holds.
+    private static func defaultImages(seed: UInt64) -> [Entry] {
+        [(64, 3136), (128, 784), (256, 196), (512, 49), (4096, 4096)].map { k, t in
+            let layer = Layer.random(name: "pixels", o: 1, k: k, seed: seed)
+            return Entry(layer: layer, operation: .signPacking, ts: [t])
+        }
     }
 
     /// The 3x3 convolutions of the four stages of ResNets, and two of one tap.

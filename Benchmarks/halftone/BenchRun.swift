@@ -62,6 +62,9 @@ final class BenchRun {
     private func bench(
         _ entry: BenchPlan.Entry, _ kind: ProductKind, _ weights: FloatMatrix
     ) throws -> any CaseBench {
+        if entry.operation == .signPacking {
+            return SignBench(layer: entry.layer, kind: kind, seed: settings.seed)
+        }
         let contests = rivals.contests(for: entry.operation, kind)
         if entry.operation.isBinary {
             return try BinaryBench(

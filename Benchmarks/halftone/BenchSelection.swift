@@ -43,6 +43,10 @@ extension BenchCommand {
         guard !isBinary || (sharedRows, sharedTaps, xOrder, yOrder) == (1, false, .rows, .rows) else {
             throw ValidationError("\(name) has no patterns, and lies in rows here")
         }
+        guard operation != .signPacking || shapes == nil && weights == nil && shape.allSatisfy({ $0.o == 1 }) else {
+            throw ValidationError("\(name) takes --shape 1xKxT, T rows of K values")
+        }
+        guard xOrder == .rows || operation != .signPacking else { throw ValidationError("\(name) takes rows") }
         guard xOrder == .rows || operation != .weightGradient, yOrder == .rows || operation.direction != .gradient
         else {
             throw ValidationError("\(name) has no such order")
@@ -131,7 +135,7 @@ extension BenchCommand {
     /// Where the user names none, OpenBLAS for products and oneDNN for convolutions, which OpenBLAS has none of.
     func rivalNames(_ plan: BenchPlan) -> [String] {
         guard let against else {
-            let operations = plan.operations
+            let operations = plan.operations.filter { $0 != .signPacking }
             return (operations.contains { !$0.isConvolution } ? ["openblas"] : [])
                 + (operations.contains { $0.isConvolution } ? ["onednn"] : [])
         }

@@ -9,6 +9,7 @@ struct BenchTable {
     private let hasRealLayers: Bool
     private let hasStreams: Bool
     private let hasDesigns: Bool
+    private let packsSigns: Bool
     private var lastHeading = ""
 
     init(plan: BenchPlan, rivals: Rivals, hasStreams: Bool) {
@@ -17,15 +18,17 @@ struct BenchTable {
         opponents = contests.map(\.name) + companions.map(\.name)
         hasRealLayers = plan.entries.contains { $0.layer.isReal }
         hasDesigns = plan.operations.contains(where: \.isBinary)
+        packsSigns = plan.operations.contains(.signPacking)
         self.hasStreams = hasStreams
+        let (rate, bound) = packsSigns ? ("GB/s", "stream") : ("GF/s", "peak")
         var columns: [Table.Column] = [
             .left("dtype"), .left(hasDesigns ? "form" : "pattern", width: hasDesigns ? 14 : 8),
         ]
         if hasDesigns { columns.append(.left("design", width: 8)) }
         columns += [
             .right("t", width: 5), .left("isa", width: 10), .right("min us", width: 8),
-            .right("median us", width: 9), .right("GF/s", width: 7), .right("peak GF/s", width: 9),
-            .right("x peak", width: 6),
+            .right("median us", width: 9), .right(rate, width: 7), .right("\(bound) \(rate)", width: 9),
+            .right("x \(bound)", width: 6),
         ]
         if hasStreams { columns += [.right("GB/s", width: 6), .right("of stream")] }
         columns += opponents.map { .right("x " + $0, width: 10) }
@@ -74,6 +77,11 @@ struct BenchTable {
             "A/A       the kernel timed against itself: 1 but for noise",
             "max error |result - exact| / sum of |products|, exact being in double precision",
         ]
+        if packsSigns {
+            lines[1] = "GB/s      bytes of x over min"
+            lines[2] = "stream    rate at which x is read, from where the call finds it, in each case"
+            lines[3] = "x stream  GB/s over that"
+        }
         if hasDesigns {
             lines[2] =
                 "peak      rate of xor, count and add on the same vectors (f32, i8: of multiply-adds), in each case"

@@ -43,7 +43,7 @@ final class BinaryCall {
     }
 
     private func packSigns(to signs: TypedMatrix) throws {
-        let bits = signs.data.assumingMemoryBound(to: UInt64.self)
-        try check(ht_sign_pack_f32(x.rows, x.columns, x.floats, 0, nil, bits, 0, &options), "packing signs")
+        let size = (x.rows, x.columns)
+        try check(ProductKind.f32.packSigns(size, from: (x.data, 0), to: (signs.data, 0), &options), "packing signs")
     }
 }

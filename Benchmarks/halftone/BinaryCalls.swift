@@ -45,3 +45,24 @@ extension Problem {
         }
     }
 }
+
+extension ProductKind {
+    /// Packs the signs of a matrix of this kind, less a threshold for each column: floats, or of bytes 32-bit integers.
+    func packSigns(
+        _ size: (rows: Int, columns: Int), from x: (data: UnsafeMutableRawPointer, stride: Int),
+        threshold: UnsafeRawPointer? = nil, to y: (data: UnsafeMutableRawPointer, stride: Int),
+        _ options: inout ht_options
+    ) -> ht_status {
+        let (rows, columns) = size
+        let bits = y.data.assumingMemoryBound(to: UInt64.self)
+        let level = threshold?.assumingMemoryBound(to: Float.self)
+        let integerLevel = threshold?.assumingMemoryBound(to: Int32.self)
+        let (floats, halves) = (x.data.assumingMemoryBound(to: Float.self), x.data.assumingMemoryBound(to: UInt16.self))
+        let bytes = x.data.assumingMemoryBound(to: Int8.self)
+        return switch self {
+        case .bf16: ht_sign_pack_bf16(rows, columns, halves, x.stride, level, bits, y.stride, &options)
+        case .i8: ht_sign_pack_i8(rows, columns, bytes, x.stride, integerLevel, bits, y.stride, &options)
+        default: ht_sign_pack_f32(rows, columns, floats, x.stride, level, bits, y.stride, &options)
+        }
+    }
+}

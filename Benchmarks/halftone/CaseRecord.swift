@@ -17,7 +17,8 @@ struct CaseRecord: Codable {
     let secondsMin: Double
     let secondsMedian: Double
     let runs: Int
-    /// Dense-equivalent operations a second: 2 t o k / seconds_min.
+    /// Dense-equivalent operations a second: 2 t o k / seconds_min. Of packed signs, bytes of X; so is the peak, the
+    /// rate at which they can be read.
     let rate: Double
     let peak: Double
     let ofPeak: Double

@@ -11,6 +11,7 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     case weightGradient = "weight_gradient"
     case binaryProduct = "binary_gemm"
     case binaryConvolution = "binary_conv"
+    case signPacking = "sign_pack"
 
     /// Which way a layer is gone through: Y from X, dX from dY, or dW from both.
     enum Direction {
@@ -19,7 +20,7 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
 
     var direction: Direction {
         switch self {
-        case .product, .convolution, .binaryProduct, .binaryConvolution: .forward
+        case .product, .convolution, .binaryProduct, .binaryConvolution, .signPacking: .forward
         case .backwardProduct, .backwardConvolution: .backward
         case .sampledGradient, .weightGradient: .gradient
         }
@@ -32,7 +33,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
 
     /// The same for a convolution; gradients of filters are products of matrices that somebody else made.
     var ofConvolution: Operation? {
-        switch direction {
+        if self == .signPacking { return nil }
+        return switch direction {
         case .forward: isBinary ? .binaryConvolution : .convolution
         case .backward: .backwardConvolution
         case .gradient: nil
@@ -41,7 +43,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
 
     /// The same for a product.
     var ofProduct: Operation {
-        switch direction {
+        if self == .signPacking { return self }
+        return switch direction {
         case .forward: forwardProduct
         case .backward: .backwardProduct
         case .gradient: self
@@ -66,6 +69,7 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
         case .binaryProduct: [.b1, .u1, .f32, .i8]
         case .binaryConvolution: [.b1, .f32, .i8]
         case .product, .convolution: [.f32, .bf16, .u8, .i8]
+        case .signPacking: [.f32, .bf16, .i8]
         case .backwardProduct, .backwardConvolution: [.f32, .bf16]
         case .sampledGradient, .weightGradient: [.f32]
         }
@@ -114,7 +118,7 @@ struct Companion {
         case .sampledGradient:
             self.init(
                 name: "dense", legend: "the dense gradient by this library", operation: .weightGradient, form: .dense)
-        case .weightGradient, .binaryProduct, .binaryConvolution: return nil
+        case .weightGradient, .binaryProduct, .binaryConvolution, .signPacking: return nil
         }
     }
 }

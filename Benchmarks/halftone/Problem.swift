@@ -15,8 +15,12 @@ struct Problem {
     var xSize: (rows: Int, columns: Int) { (geometry.inputPixels, geometry.channels) }
     var ySize: (rows: Int, columns: Int) { (geometry.outputPixels, geometry.outputs) }
 
-    /// Operations of the dense computation, a multiply-add being two. Taps outside the image count as well.
-    var denseOperations: Double { 2 * Double(t) * Double(o) * Double(k) }
+    /// Operations of the dense computation, a multiply-add being two. Taps outside the image count as well. Of packed
+    /// signs, the bytes of X.
+    var denseOperations: Double {
+        operation == .signPacking
+            ? Double(t) * Double(k) * Double(ht_dtype_size(kind.inputs)) : 2 * Double(t) * Double(o) * Double(k)
+    }
 
     /// How many products a sum of the dense computation has, or of one with a pattern.
     func terms(_ pattern: Pattern?) -> Int {

@@ -7,10 +7,11 @@ enum ProductKind: String, CaseIterable {
     /// Bits: signs, and zeros and ones.
     case b1, u1
 
-    /// The name of an operation on this kind in the list of kernels, which serve signed and unsigned bytes alike, and
-    /// both kinds of bits.
+    /// The name of an operation on this kind in the list of kernels, which serve signed and unsigned bytes alike, both
+    /// kinds of bits, and signs of any type.
     func op(_ operation: Operation) -> String {
-        switch self {
+        if operation == .signPacking { return "signs" }
+        return switch self {
         case .b1, .u1: operation.rawValue
         case .u8, .i8: "\(operation.rawValue)_i8"
         case .f32, .bf16: "\(operation.rawValue)_\(self)"
@@ -57,6 +58,7 @@ enum ProductKind: String, CaseIterable {
 
     /// The kinds of dense products that an operation on this kind is compared with.
     func denseKinds(_ operation: Operation) -> [ProductKind] {
+        if operation == .signPacking { return [] }
         guard operation.isBinary else { return [self] }
         return isBits ? [.f32, .u8] : [self]
     }

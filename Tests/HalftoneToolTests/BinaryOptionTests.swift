@@ -42,6 +42,14 @@ import Testing
         #expect(Self.forms(plan) == ["b1: auto from f32 to f32"])
     }
 
+    @Test func packsRowsOfAnyType() throws {
+        let plan = try Self.plan("--op", "sign_pack", "--shape", "1x70x9", "--dtype", "i8,f32")
+        #expect(Self.forms(plan) == ["i8: dense", "f32: dense"])
+        let problem = Problem(operation: .signPacking, kind: .i8, geometry: plan.entries[0].layer.geometry(t: 9))
+        #expect(problem.denseOperations == 630)
+        #expect(plan.operations == [.signPacking])
+    }
+
     @Test func padsAsAsked() throws {
         let plan = try Self.plan("--op", "binary_conv", "--conv", "9x8x64x32x3", "--padding", "plus")
         let geometry = try #require(plan.entries.first?.layer.convolution)
@@ -52,7 +60,8 @@ import Testing
     @Test(arguments: [
         ["--output", "i32"], ["--design", "direct"], ["--op", "nm_conv", "--conv", "8x8x8x8x3", "--padding", "plus"],
         ["--op", "binary_gemm", "--padding", "plus"], ["--op", "binary_gemm", "--conv", "8x8x8x8x3"],
-        ["--from", "f32"], ["--op", "binary_gemm", "--from", "i8"], ["--op", "binary_conv", "--shape", "8x8x8"],
+        ["--from", "f32"], ["--op", "binary_gemm", "--from", "i8"], ["--op", "sign_pack", "--shape", "2x8x8"],
+        ["--op", "binary_conv", "--shape", "8x8x8"],
         ["--op", "binary_gemm", "--shared-rows", "4"],
         ["--op", "binary_gemm", "--x-order", "features"], ["--op", "binary_conv", "--permute"],
     ])

@@ -90,6 +90,7 @@ struct VerifyCommand: ParsableCommand {
         if kernel.operation.direction == .gradient {
             return try VerifyGradient(kernel.operation, seed: seed, number: number)
         }
+        if kernel.operation == .signPacking { return try VerifySigns(kernel.kind, seed: seed, number: number) }
         if kernel.operation.isBinary {
             return try VerifyBinary(kernel.operation, kernel.kind, seed: seed, number: number)
         }
