@@ -109,6 +109,7 @@ static void count_tap(const job *j, const pair *p, size_t tap, int32_t counts[HT
     tile.columns = tile.blocks * HT_BINARY_BLOCK;
     tile.ahead = 0;
     tile.finish = &plain;
+    memset(counts, 0, HT_BINARY_COLUMNS * sizeof *counts);  // those of blocks that are not there
     j->vectors->tile(&tile);
 }
 
