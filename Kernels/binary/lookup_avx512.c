@@ -16,12 +16,9 @@
 #include "lookup_store.h"
 // clang-format on
 
-#define HT_LOOKUP_EACH(F)                                                                                           \
-    F(1, 1)                                                                                                         \
-    F(1, 2)                                                                                                         \
-    F(1, 3)                                                                                                         \
-    F(1, 4) F(2, 1) F(2, 2) F(2, 3) F(2, 4) F(3, 1) F(3, 2) F(3, 3) F(3, 4) F(4, 1) F(4, 2) F(4, 3) F(4, 4) F(5, 1) \
-        F(5, 2) F(5, 3) F(5, 4) F(6, 1) F(6, 2) F(6, 3) F(6, 4)
+#define EACH_BLOCKS(F, rows) F(rows, 1) F(rows, 2) F(rows, 3) F(rows, 4)
+#define HT_LOOKUP_EACH(F) \
+    EACH_BLOCKS(F, 1) EACH_BLOCKS(F, 2) EACH_BLOCKS(F, 3) EACH_BLOCKS(F, 4) EACH_BLOCKS(F, 5) EACH_BLOCKS(F, 6)
 
 // MARK: floats
 
