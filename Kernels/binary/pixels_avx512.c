@@ -336,14 +336,14 @@ HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size
 // All outputs against a chunk.
 HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
     const ht_binary_lists *lists = &j->p.lists;
-    const uint32_t *end = lists->end + chunk * j->task->layout->of.outputs;
     for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
-        const size_t from = chunk == 0 && o == 0 ? 0 : end[o - 1];
+        const size_t list = chunk * j->task->layout->of.outputs + o;
+        const size_t from = list ? lists->end[list - 1] : 0, end = lists->end[list];
         char *counters = vector(j->p.counters, o * j->p.counter_bits);
         __m512i sum[HT_SLICES_MAX];
         HT_UNROLL
         for (size_t bit = 0; bit < n; bit++) sum[bit] = chunk ? load(counters, bit) : j->start[bit];
-        ht_slices_add_list(lists->entries + from * HT_SLICES_GROUP, (end[o] - from) * HT_SLICES_GROUP, j->p.inputs, sum,
+        ht_slices_add_list(lists->entries + from * HT_SLICES_GROUP, (end - from) * HT_SLICES_GROUP, j->p.inputs, sum,
                            n);
         if (chunk + 1 == lists->chunks) {
             if (j->present_count <= HT_PANELS_TABLE_VIEWS)
