@@ -102,8 +102,15 @@ bool ht_binary_channels_pays(const ht_binary_layout *l, const ht_conv *conv) {
     return own * 1.05 < direct;
 }
 
+// A part of a panel takes as long as all of it, so threads that share one are faster with the direct design.
+static bool has_whole_panels(const ht_binary_task *task) {
+    return task->o_begin % HT_BINARY_SHEET_OUTPUTS == 0 &&
+           (task->o_end % HT_BINARY_SHEET_OUTPUTS == 0 || task->o_end == task->layout->of.outputs);
+}
+
 bool ht_binary_channels_applies(const ht_binary_task *task) {
-    return task->y_dtype == HT_DTYPE_B1 && (!task->conv || task->conv->shape.groups == 1) && fits(task->layout);
+    return task->y_dtype == HT_DTYPE_B1 && (!task->conv || task->conv->shape.groups == 1) && fits(task->layout) &&
+           (has_whole_panels(task) || task->design == HT_BINARY_CHANNELS);
 }
 
 // MARK: scratch
