@@ -50,10 +50,17 @@ struct BenchPlan {
         }
     }
 
+    private func forms(of operation: Operation) -> [CaseForm] {
+        kinds(of: operation).flatMap { forms(of: operation, $0) }
+    }
+
+    /// Characters of the longest name of a form.
+    var widestForm: Int { operations.flatMap { forms(of: $0) }.map(\.description.count).max() ?? 0 }
+
     /// What the operations are to be seen beside; of a name one.
     var companions: [Companion] {
         let all = operations.flatMap { operation in
-            kinds(of: operation).flatMap { forms(of: operation, $0) }.compactMap { Companion(of: operation, $0) }
+            forms(of: operation).compactMap { Companion(of: operation, $0) }
         }
         return all.reduce(into: []) { list, next in
             if !list.contains(where: { $0.name == next.name }) { list.append(next) }

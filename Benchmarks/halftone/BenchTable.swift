@@ -22,7 +22,7 @@ struct BenchTable {
         self.hasStreams = hasStreams
         let (rate, bound) = packsSigns ? ("GB/s", "stream") : ("GF/s", "peak")
         var columns: [Table.Column] = [
-            .left("dtype"), .left(hasDesigns ? "form" : "pattern", width: hasDesigns ? 14 : 8),
+            .left("dtype"), .left(hasDesigns ? "form" : "pattern", width: max(8, plan.widestForm)),
         ]
         if hasDesigns { columns.append(.left("design", width: 8)) }
         columns += [
@@ -69,24 +69,15 @@ struct BenchTable {
 
     /// What the columns mean, in few words; README.md has the rest.
     var legend: String {
-        var lines = [
-            "t         rows of x and y; of convolutions, pixels of y",
-            "GF/s      rate of a dense operation that takes as long: 2 t o k / min",
-            "peak      dense multiply-add rate of the same vectors and threads, measured in each case",
-            "x peak    GF/s over peak: above 1 no dense one that does all its multiply-adds can be as fast here",
+        var lines = ["t         rows of x and y; of convolutions, pixels of y"]
+        if hasDesigns {
+            lines.append("form      design asked for, type of y; design: what the weights were packed for")
+        }
+        lines += rateLegend
+        lines += [
             "A/A       the kernel timed against itself: 1 but for noise",
             "max error |result - exact| / sum of |products|, exact being in double precision",
         ]
-        if packsSigns {
-            lines[1] = "GB/s      bytes of x over min"
-            lines[2] = "stream    rate at which x is read, from where the call finds it, in each case"
-            lines[3] = "x stream  GB/s over that"
-        }
-        if hasDesigns {
-            lines[2] =
-                "peak      rate of xor, count and add on the same vectors (f32, i8: of multiply-adds), in each case"
-            lines.append("form      design asked for, type of y; design: what the weights were packed for")
-        }
         if hasStreams {
             lines.append("GB/s      T = 1: bytes of packed weights, x and y over min")
             lines.append("of stream GB/s over the rate at which the packed weights can be read, measured in each case")
@@ -107,5 +98,21 @@ struct BenchTable {
             lines.append("out error |y - dense y| / |dense y| for normal x, no retraining")
         }
         return lines.joined(separator: "\n")
+    }
+
+    private var rateLegend: [String] {
+        if packsSigns {
+            return [
+                "GB/s      bytes of x over min",
+                "stream    rate at which x is read from where the call finds it, measured in each case",
+                "x stream  GB/s over that",
+            ]
+        }
+        let counted = hasDesigns ? "; of bits, of xor, count and add" : ""
+        return [
+            "GF/s      rate of a dense operation that takes as long: 2 t o k / min",
+            "peak      dense multiply-add rate of the same vectors and threads, measured in each case\(counted)",
+            "x peak    GF/s over peak: above 1 no dense one that does all its multiply-adds can be as fast here",
+        ]
     }
 }
