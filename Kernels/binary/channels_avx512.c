@@ -224,14 +224,14 @@ HT_INLINE void transpose_words(__m512i v[8]) {
     __m512i pairs[8], fours[8];
     HT_UNROLL
     for (int i = 0; i < 8; i += 2) {
-        pairs[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);      // words 0, 2, 4, 6 of both
+        pairs[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);  // words 0, 2, 4, 6 of both
         pairs[i + 1] = _mm512_unpackhi_epi64(v[i], v[i + 1]);  // words 1, 3, 5, 7
     }
     HT_UNROLL
     for (int odd = 0; odd < 2; odd++) HT_UNROLL
     for (int half = 0; half < 2; half++) {
         const __m512i a = pairs[4 * half + odd], b = pairs[4 * half + 2 + odd];
-        fours[4 * half + odd] = _mm512_shuffle_i64x2(a, b, 0x88);      // words 0 and 4, or 1 and 5
+        fours[4 * half + odd] = _mm512_shuffle_i64x2(a, b, 0x88);  // words 0 and 4, or 1 and 5
         fours[4 * half + 2 + odd] = _mm512_shuffle_i64x2(a, b, 0xdd);  // words 2 and 6, or 3 and 7
     }
     HT_UNROLL

@@ -62,7 +62,8 @@ HT_API ht_status ht_bits_transpose(size_t rows, size_t columns, const uint64_t *
 // MARK: weights
 
 /// The size in bytes of packed weights: at most 64 + outputs * inputs / 8 bytes, outputs rounded up to 16 and inputs to
-/// 32, for HT_BINARY_DIRECT, which is what AUTO means for products; see Kernels/binary/README.md for the others. Errors: NULL, OVERFLOW, DESIGN.
+/// 32, for HT_BINARY_DIRECT, which is what AUTO means for products; see Kernels/binary/README.md for the others.
+/// Errors: NULL, OVERFLOW, DESIGN.
 HT_API ht_status ht_binary_packed_size(size_t outputs, size_t inputs, const ht_options *options, size_t *size);
 
 /// Packs `outputs` rows of `inputs` signs for products. `packed` is 64-byte aligned, w apart from it. Packed weights
