@@ -109,7 +109,7 @@ HT_INLINE uint32_t at_least(const int32_t *a, const int32_t *b) {
     return at_least_8(a, b) | at_least_8(a + 8, b + 8) << 8;
 }
 
-static const ht_binary_vectors vectors = {tile, ht_sums_store_avx2};
+static const ht_binary_vectors vectors = {tile, false, ht_sums_store_avx2};
 
 void ht_binary_gemm_avx2(const ht_binary_task *task) { ht_binary_tiles_run(&vectors, task); }
 

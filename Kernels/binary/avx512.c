@@ -96,7 +96,7 @@ static void count(ht_binary_part *part, const ht_binary_tile *tile) {
 
 HT_INLINE uint32_t at_least(const int32_t *a, const int32_t *b) { return _mm512_cmpge_epi32_mask(load(a), load(b)); }
 
-static const ht_binary_vectors vectors = {tile, ht_sums_store_avx512};
+static const ht_binary_vectors vectors = {tile, false, ht_sums_store_avx512};
 
 void ht_binary_gemm_avx512(const ht_binary_task *task) { ht_binary_tiles_run(&vectors, task); }
 

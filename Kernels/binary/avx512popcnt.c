@@ -64,8 +64,8 @@ HT_INLINE void add_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t
 }
 
 // Few rows use up weights faster than caches bring them by themselves: a step asks for those of another one later.
-HT_INLINE void fetch_weights(const ht_binary_tile *tile, const uint32_t *w, const size_t rows, const size_t blocks) {
-    if (rows > HT_BINARY_FEW_ROWS || tile->ahead == 0) return;
+HT_INLINE void fetch_weights(const ht_binary_tile *tile, const uint32_t *w, const size_t blocks) {
+    if (tile->ahead == 0) return;
     _mm_prefetch((const char *)(w + tile->ahead), _MM_HINT_T0);
     if (blocks == 2) _mm_prefetch((const char *)(w + tile->block_words + tile->ahead), _MM_HINT_T0);
 }
@@ -118,17 +118,27 @@ HT_INLINE __m512i sum_of(__m512i start, __m512i count, bool adds) {
     return adds ? _mm512_add_epi32(start, count) : _mm512_sub_epi32(_mm512_sub_epi32(start, count), count);
 }
 
+// As the shared epilogue has it: max and min give their second operand where one is a NaN.
+HT_INLINE __m512i real_of(const ht_binary_finish *f, __m512i sum, size_t first) {
+    const __m512 scale = _mm512_loadu_ps(f->scale + first), bias = _mm512_loadu_ps(f->bias + first);
+    const __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, bias);
+    return _mm512_castps_si512(_mm512_min_ps(_mm512_set1_ps(f->high), _mm512_max_ps(_mm512_set1_ps(f->low), v)));
+}
+
 HT_INLINE void finish_sums(const ht_binary_tile *tile, __m512i (*sums)[2], const size_t rows, const size_t blocks,
-                           const bool adds) {
+                           const bool adds, const bool reals) {
     const ht_binary_finish *f = tile->finish;
     const __m512i start0 = _mm512_loadu_si512(f->start), start1 = _mm512_loadu_si512(f->start + HT_BINARY_BLOCK);
     const uint32_t present = (uint32_t)(((uint64_t)1 << tile->columns) - 1);
     HT_UNROLL
     for (size_t r = 0; r < rows; r++) {
         int32_t *y = (int32_t *)(void *)(tile->y[r] + tile->y_offset);
-        _mm512_mask_storeu_epi32(y, (__mmask16)present, sum_of(start0, sums[r][0], adds));
-        if (blocks == 2)
-            _mm512_mask_storeu_epi32(y + HT_BINARY_BLOCK, (__mmask16)(present >> 16), sum_of(start1, sums[r][1], adds));
+        const __m512i first = sum_of(start0, sums[r][0], adds);
+        _mm512_mask_storeu_epi32(y, (__mmask16)present, reals ? real_of(f, first, 0) : first);
+        if (blocks == 1) continue;
+        const __m512i second = sum_of(start1, sums[r][1], adds);
+        _mm512_mask_storeu_epi32(y + HT_BINARY_BLOCK, (__mmask16)(present >> 16),
+                                 reals ? real_of(f, second, HT_BINARY_BLOCK) : second);
     }
 }
 
@@ -148,20 +158,20 @@ HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const siz
         ptrdiff_t at = run->x;
         const uint32_t *w = tile->w + run->w;
         size_t words = run->words - 1;
-        fetch_weights(tile, w, rows, blocks);
+        fetch_weights(tile, w, blocks);
         set_step(tile, at, w, sums, rows, blocks);
         at += 4;
         w += HT_BINARY_BLOCK;
         for (;;) {
             if (words & 1) {
-                fetch_weights(tile, w, rows, blocks);
+                fetch_weights(tile, w, blocks);
                 add_step(tile, at, w, twice ? others : sums, rows, blocks);
                 at += 4;
                 w += HT_BINARY_BLOCK;
             }
             for (words /= 2; words; words--, at += 8, w += 2 * HT_BINARY_BLOCK) {
-                fetch_weights(tile, w, rows, blocks);
-                fetch_weights(tile, w + HT_BINARY_BLOCK, rows, blocks);
+                fetch_weights(tile, w, blocks);
+                fetch_weights(tile, w + HT_BINARY_BLOCK, blocks);
                 add_step(tile, at, w, sums, rows, blocks);
                 add_step(tile, at + 4, w + HT_BINARY_BLOCK, twice ? others : sums, rows, blocks);
             }
@@ -182,10 +192,14 @@ HT_INLINE void run_tile(const ht_binary_tile *tile, const size_t rows, const siz
         finish_narrow_bits(tile, sums, rows);
     else if (tile->finish->bits)
         finish_bits(tile, sums, rows, blocks);
+    else if (tile->finish->reals && tile->finish->adds)
+        finish_sums(tile, sums, rows, blocks, true, true);
+    else if (tile->finish->reals)
+        finish_sums(tile, sums, rows, blocks, false, true);
     else if (tile->finish->adds)
-        finish_sums(tile, sums, rows, blocks, true);
+        finish_sums(tile, sums, rows, blocks, true, false);
     else
-        finish_sums(tile, sums, rows, blocks, false);
+        finish_sums(tile, sums, rows, blocks, false, false);
 }
 
 #define EACH_ROWS(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)
@@ -200,7 +214,7 @@ static void tile(const ht_binary_tile *tile) {
     kernels[tile->rows - 1][tile->blocks - 1](tile);
 }
 
-static const ht_binary_vectors vectors = {tile, ht_sums_store_avx512};
+static const ht_binary_vectors vectors = {tile, true, ht_sums_store_avx512};
 
 void ht_binary_gemm_avx512popcnt(const ht_binary_task *task) {
     switch (ht_binary_design_of(task)) {

@@ -22,7 +22,7 @@ HT_INLINE uint32x4_t totals(sums_of_4 sums) { return sums; }
 
 #include "neon_counts.h"
 
-static const ht_binary_vectors vectors = {tile, ht_sums_store_neon};
+static const ht_binary_vectors vectors = {tile, false, ht_sums_store_neon};
 
 void ht_binary_gemm_neondot(const ht_binary_task *task) { ht_binary_tiles_run(&vectors, task); }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tiles.h"
 
+#include <math.h>
 #include <string.h>
 
 // A view's share of the pixels in work.
@@ -172,12 +173,33 @@ static void read_thresholds(const ht_binary_task *task, pair *p) {
     }
 }
 
+// What a scale, a bias and an activation that cuts off make of floats.
+static void read_reals(const ht_binary_task *task, pair *p) {
+    const ht_epilogue *e = &task->epilogue;
+    const float *scale = e->quantization ? e->quantization->scale : NULL;
+    const size_t column = task->y_first + p->o;
+    ht_binary_finish *f = &p->finish;
+    f->reals = true;
+    f->low = e->activation == HT_ACTIVATION_NONE ? -INFINITY : e->activation == HT_ACTIVATION_RELU ? 0 : e->low;
+    f->high = e->activation == HT_ACTIVATION_CLAMP ? e->high : INFINITY;
+    for (size_t i = 0; i < p->tile.columns; i++) {
+        f->scale[i] = scale ? scale[column + i] : 1;
+        f->bias[i] = e->bias ? e->bias[column + i] : 0;
+    }
+}
+
+static bool are_plain_reals(const ht_binary_task *task) {
+    const ht_epilogue *e = &task->epilogue;
+    return task->y_dtype == HT_DTYPE_F32 && !e->residual && !e->row_scale && e->activation != HT_ACTIVATION_GELU;
+}
+
 // Bits of a group that do not begin at a byte's boundary are put in one at a time.
-static bool kernel_stores(const ht_binary_task *task) {
+static bool kernel_stores(const ht_binary_vectors *vectors, const ht_binary_task *task) {
     if (task->y_dtype == HT_DTYPE_B1)
         return task->y_first % HT_BINARY_BLOCK == 0 &&
                (!task->conv || task->conv->shape.groups == 1 || task->layout->of.outputs % HT_BINARY_BLOCK == 0);
-    return task->y_dtype == HT_DTYPE_I32 && task->y_order == HT_ORDER_ROWS;
+    const bool in_rows = task->y_order == HT_ORDER_ROWS;
+    return in_rows && (task->y_dtype == HT_DTYPE_I32 || (vectors->finishes_reals && are_plain_reals(task)));
 }
 
 // MARK: runs
@@ -232,8 +254,8 @@ static void list_pixels(job *j, size_t t_begin, size_t t_end) {
     }
 }
 
-// Few rows use up weights as fast as memory brings them: these are to come as one stream, block by block.
-static bool is_stream(const ht_binary_task *task) { return task->t_end - task->t_begin <= HT_BINARY_FEW_ROWS; }
+// Rows of a single tile use up weights as fast as memory brings them: these are to come as one stream, block by block.
+static bool is_stream(const ht_binary_task *task) { return task->t_end - task->t_begin <= HT_BINARY_ROWS; }
 
 static void run_pair(const job *j, size_t o, size_t columns) {
     const ht_binary_task *task = j->task;
@@ -252,13 +274,14 @@ static void run_pair(const job *j, size_t o, size_t columns) {
                                                             : column * sizeof(int32_t),
                               .finish = &p.finish};
     if (p.finish.bits) read_thresholds(task, &p);
+    if (j->stores_itself && task->y_dtype == HT_DTYPE_F32) read_reals(task, &p);
     for (size_t tap = 0; j->counts_outside && tap < l->taps; tap++)
         count_tap(j, &p, tap, j->counts + tap * HT_BINARY_COLUMNS);
     for (size_t i = 0; i < j->parts; i++) run_part(j, &j->part[i], &p);
 }
 
 void ht_binary_tiles_run(const ht_binary_vectors *vectors, const ht_binary_task *task) {
-    job j = {.task = task, .vectors = vectors, .stores_itself = kernel_stores(task)};
+    job j = {.task = task, .vectors = vectors, .stores_itself = kernel_stores(vectors, task)};
     const size_t step = pixels_at_once(bytes_of_x_and_y(task), task->t_end - task->t_begin);
     lay_out(&j, task->layout, task->conv, step, task->scratch);
     ht_binary_views(task->conv, j.views);

@@ -13,18 +13,19 @@ enum {
     HT_BINARY_TILES_AT_LEAST = 8,             // that pairs of blocks meet one after the other, and at most:
     HT_BINARY_TILES_AT_ONCE = 288,
     HT_BINARY_NEAR_BYTES = 1 << 20,           // of X and Y that they take up
-    HT_BINARY_AHEAD = 2048,                   // words of weights that are fetched before few rows meet them
-    HT_BINARY_FEW_ROWS = 3,                   // which wait for weights
-    HT_BINARY_RUNS = 1 << 12                  // of all views of a convolution, to be kept
+    HT_BINARY_AHEAD = 2048,  // words of weights that are fetched before the rows of one tile meet them
+    HT_BINARY_RUNS = 1 << 12  // of all views of a convolution, to be kept
 };
 
 /// What becomes of the counts d of a tile's outputs.
 typedef struct ht_binary_finish {
-    bool bits;                            // or else sums:
-    bool adds;                            // start + d, or else start - 2 d
+    bool bits;  // or else sums:
+    bool adds;  // start + d, or else start - 2 d
     int32_t start[HT_BINARY_COLUMNS];
-    bool narrow;                          // counts are below INT16_MAX, and cuts >= 0
-    int32_t cut[HT_BINARY_COLUMNS];       // a bit is set where d >= cut,
+    bool reals;  // which become floats, sum * scale + bias between low and high
+    float scale[HT_BINARY_COLUMNS], bias[HT_BINARY_COLUMNS], low, high;
+    bool narrow;  // counts are below INT16_MAX, and cuts >= 0
+    int32_t cut[HT_BINARY_COLUMNS];  // a bit is set where d >= cut,
     uint32_t flip;  // xor this; outputs that are not there have a cut above all counts and no flip
 } ht_binary_finish;
 
@@ -37,7 +38,7 @@ typedef struct ht_binary_tile {
     const uint32_t *w;  // the words of the first block
     size_t block_words;  // from the first to the second
     size_t blocks;  // 1 or 2
-    size_t ahead;   // words from weights to those that few rows are to fetch, or 0
+    size_t ahead;  // words from weights to those that few rows are to fetch, or 0
     size_t columns;  // outputs that are there, for sums
     char *const *y;  // where each row's outputs go, when y_offset bytes are added:
     size_t y_offset;  // int32_t sums, or 16 bits for each block
@@ -47,6 +48,7 @@ typedef struct ht_binary_tile {
 /// What one ISA brings to the shared loops.
 typedef struct ht_binary_vectors {
     void (*tile)(const ht_binary_tile *tile);
+    bool finishes_reals;  // the tile does, if a scale, a bias and limits are all there is
     ht_sums_store *store;
 } ht_binary_vectors;
 
