@@ -63,11 +63,15 @@ HT_INLINE void add_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t
     for (size_t r = 0; r < rows; r++) ADD_ROW(blocks);
 }
 
-// Few rows use up weights faster than caches bring them by themselves: a step asks for those of another one later.
+// Weights come slowly from beyond L2: a step asks for those of another one later, which one block alone meets soon.
 HT_INLINE void fetch_weights(const ht_binary_tile *tile, const uint32_t *w, const size_t blocks) {
     if (tile->ahead == 0) return;
-    _mm_prefetch((const char *)(w + tile->ahead), _MM_HINT_T0);
-    if (blocks == 2) _mm_prefetch((const char *)(w + tile->block_words + tile->ahead), _MM_HINT_T0);
+    if (blocks == 1) {
+        _mm_prefetch((const char *)(w + tile->ahead), _MM_HINT_T0);
+    } else {
+        _mm_prefetch((const char *)(w + tile->ahead), _MM_HINT_T1);
+        _mm_prefetch((const char *)(w + tile->block_words + tile->ahead), _MM_HINT_T1);
+    }
 }
 
 HT_INLINE void set_step(const ht_binary_tile *tile, ptrdiff_t at, const uint32_t *w, __m512i (*sums)[2],

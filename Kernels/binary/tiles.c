@@ -218,6 +218,7 @@ static void run_part(const job *j, const part *part, pair *p) {
     tile.run_count = j->keeps_runs ? part->run_count : ht_binary_runs(task, part->view, j->runs);
     for (size_t first = part->first, end = first + part->count; first < end; first += HT_BINARY_ROWS) {
         tile.rows = ht_min(HT_BINARY_ROWS, end - first);
+        if (first) tile.ahead = 0;  // the first tile fetches the weights of the next pair
         tile.x = j->x + first;
         tile.y = j->stores_itself ? j->y + first : rows;
         j->vectors->tile(&tile);
@@ -268,7 +269,7 @@ static void run_pair(const job *j, size_t o, size_t columns) {
                               .block_words = l->block_words,
                               .blocks = ht_ceil_div(columns, HT_BINARY_BLOCK),
                               .columns = columns,
-                              .ahead = is_stream(task) ? HT_BINARY_AHEAD : 0,
+                              .ahead = is_stream(task) ? HT_BINARY_AHEAD : 2 * l->block_words,
                               .y_offset = !j->stores_itself ? 0
                                           : bits            ? column / 8
                                                             : column * sizeof(int32_t),
