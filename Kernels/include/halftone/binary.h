@@ -130,7 +130,7 @@ HT_API ht_status ht_binary_gemm_f32(size_t t, size_t outputs, size_t inputs, con
                                     size_t y_stride, const ht_options *options);
 
 /// The same for an X of bytes with exact sums, modulo 2^32; Y is I32, F32, BF16, U8 or I8. The epilogue's x_zero is
-/// subtracted from every x.
+/// subtracted from every x. options.x_order may be FEATURES.
 HT_API ht_status ht_binary_gemm_i8(size_t t, size_t outputs, size_t inputs, const int8_t *x, size_t x_stride,
                                    const void *packed, size_t packed_size, const ht_epilogue *epilogue, void *y,
                                    size_t y_stride, const ht_options *options);
