@@ -5,112 +5,55 @@
 #include <immintrin.h>
 
 #include "channels.h"
-#include "core/simd.h"
 
 #if defined(__clang__)
 #pragma clang attribute push(                                                                                  \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,gfni,bmi,popcnt"))), \
+    __attribute__((                                                                                            \
+        target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512vpopcntdq,gfni,bmi,popcnt"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,gfni,bmi,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512vpopcntdq,gfni,bmi,popcnt")
 #endif
 
-// Four entries of a list, wherever they lie.
-typedef uint64_t __attribute__((aligned(2), may_alias)) ht_entries;
-
-// MARK: adders
-
-// Exclusive or that compilers do not make part of a three-way operation, of which only two a cycle start when two
-// operands have just been computed.
-HT_INLINE __m512i differ(__m512i a, __m512i b) {
-    __m512i c;
-    __asm__("vpxorq %2, %1, %0" : "=v"(c) : "v"(a), "v"(b));
-    return c;
-}
-
-HT_INLINE __m512i differ_from(__m512i a, const void *b) {
-    __m512i c;
-    __asm__("vpxorq %2, %1, %0" : "=v"(c) : "v"(a), "m"(*(const __m512i *)b));
-    return c;
-}
-
-// where ? a : b
-HT_INLINE __m512i choose(__m512i where, __m512i a, __m512i b) { return _mm512_ternarylogic_epi64(where, a, b, 0xca); }
-
-// sum, of the value of a and b, becomes sum + a + b; returns what is carried.
-HT_INLINE __m512i add(__m512i *sum, __m512i a, __m512i b) {
-    const __m512i t = differ(a, b), carry = choose(t, *sum, a);
-    *sum = differ(*sum, t);
-    return carry;
-}
-
-HT_INLINE __m512i add_from(__m512i *sum, __m512i a, const void *b) {
-    const __m512i t = differ_from(a, b), carry = choose(t, *sum, a);
-    *sum = differ(*sum, t);
-    return carry;
-}
-
-// The same in two instructions that take two slots each, with less to wait for from the sum. Leaves go better with the
-// one, what they carry with the other.
-HT_INLINE __m512i add_late(__m512i *sum, __m512i a, __m512i b) {
-    __asm__("vpternlogq $0x96, %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
-    __asm__("vpternlogq $0xd4, %2, %1, %0" : "+v"(a) : "v"(b), "v"(*sum));
-    return a;
-}
-
-HT_INLINE __m512i add_carry(__m512i *sum, __m512i carry) {
-    const __m512i next = _mm512_and_si512(*sum, carry);
-    *sum = differ(*sum, carry);
-    return next;
-}
+#include "slices.h"
 
 // MARK: lists
 
-// Entry 1 or 2 of four in a word, in one instruction that leaves the word as it is.
-HT_INLINE uint64_t field(uint64_t word, uint64_t control) {
-    uint64_t entry;
-    __asm__("bextrq %2, %1, %0" : "=r"(entry) : "r"(word), "r"(control) : "cc");
-    return entry;
-}
-
-HT_INLINE __m512i load(const char *plane) { return _mm512_load_si512(plane); }
-
-// Eight vectors of a list into counters of 1, 2 and 4; returns what is carried to 8.
+// Eight vectors of a list into counters of 1, 2 and 4; returns what is carried to 8. Leaves go better with the adder of
+// three instructions, what they carry with the other.
 HT_INLINE __m512i add_8(const uint16_t *entries, const char *sheet, __m512i *s) {
-    const uint64_t a = *(const ht_entries *)(const void *)entries, b = *(const ht_entries *)(const void *)(entries + 4);
-#define PLANE_0(word) (sheet + 8 * (uint64_t)(uint16_t)(word))
-#define PLANE_1(word) (sheet + 8 * field(word, 0x1010))
-#define PLANE_2(word) (sheet + 8 * field(word, 0x1020))
-#define PLANE_3(word) (sheet + 8 * ((word) >> 48))
-    __m512i x = load(PLANE_0(a)), y = load(PLANE_3(a)), z = load(PLANE_2(b));
-    const __m512i c1 = add_from(&x, load(PLANE_1(a)), PLANE_2(a));
-    const __m512i c2 = add_from(&y, load(PLANE_0(b)), PLANE_1(b));
-    const __m512i c3 = add(&z, x, y);
-    const __m512i c4 = add_from(&s[0], z, PLANE_3(b));
+    const char *v[8];
+    ht_slices_addresses(entries, sheet, v);
+    ht_slices_addresses(entries + 4, sheet, v + 4);
+    __m512i x = ht_slices_load(v[0]), y = ht_slices_load(v[3]), z = ht_slices_load(v[6]);
+    const __m512i c1 = ht_slices_full_add_from(&x, ht_slices_load(v[1]), v[2]);
+    const __m512i c2 = ht_slices_full_add_from(&y, ht_slices_load(v[4]), v[5]);
+    const __m512i c3 = ht_slices_full_add(&z, x, y);
+    const __m512i c4 = ht_slices_full_add_from(&s[0], z, v[7]);
     __m512i c5 = c3;
-    const __m512i d1 = add_late(&c5, c1, c2), d2 = add_late(&s[1], c5, c4);
-    return add_late(&s[2], d1, d2);
+    const __m512i d1 = ht_slices_full_add_late(&c5, c1, c2), d2 = ht_slices_full_add_late(&s[1], c5, c4);
+    return ht_slices_full_add_late(&s[2], d1, d2);
 }
 
 HT_INLINE __m512i add_16(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_8(entries, sheet, s), b = add_8(entries + 8, sheet, s);
-    return add_late(&s[3], a, b);
+    return ht_slices_full_add_late(&s[3], a, b);
 }
 
 HT_INLINE __m512i add_32(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_16(entries, sheet, s), b = add_16(entries + 16, sheet, s);
-    return add_late(&s[4], a, b);
+    return ht_slices_full_add_late(&s[4], a, b);
 }
 
 HT_INLINE __m512i add_64(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_32(entries, sheet, s), b = add_32(entries + 32, sheet, s);
-    return add_late(&s[5], a, b);
+    return ht_slices_full_add_late(&s[5], a, b);
 }
 
 HT_INLINE __m512i add_128(const uint16_t *entries, const char *sheet, __m512i *s) {
     const __m512i a = add_64(entries, sheet, s), b = add_64(entries + 64, sheet, s);
-    return add_late(&s[6], a, b);
+    return ht_slices_full_add_late(&s[6], a, b);
 }
 
 // A vector is added by one full adder on the way to the counters, four slots of four ports: at best one a cycle, each
@@ -126,25 +69,26 @@ HT_INLINE void add_list(const uint16_t *entries, size_t eights, const char *shee
     HT_UNROLL
     for (size_t p = 0; p < 7; p++) s[p] = counters[p];
     for (; eights >= 16; eights -= 16, entries += 128)
-        of_512 = differ(of_512, add_carry(&of_256, add_carry(&of_128, add_128(entries, sheet, s))));
+        of_512 =
+            ht_slices_xor(of_512, ht_slices_half_add(&of_256, ht_slices_half_add(&of_128, add_128(entries, sheet, s))));
     if (eights) {
         __m512i of_8 = zero, of_16 = zero, of_32 = zero, of_64 = zero;
         if (eights & 8) of_64 = add_64(entries, sheet, s), entries += 64;
         if (eights & 4) of_32 = add_32(entries, sheet, s), entries += 32;
         if (eights & 2) of_16 = add_16(entries, sheet, s), entries += 16;
         if (eights & 1) of_8 = add_8(entries, sheet, s);
-        carry = add_carry(&s[3], of_8);
-        carry = add(&s[4], of_16, carry);
-        carry = add(&s[5], of_32, carry);
-        carry = add(&s[6], of_64, carry);
+        carry = ht_slices_half_add(&s[3], of_8);
+        carry = ht_slices_full_add(&s[4], of_16, carry);
+        carry = ht_slices_full_add(&s[5], of_32, carry);
+        carry = ht_slices_full_add(&s[6], of_64, carry);
     }
     HT_UNROLL
     for (size_t p = 0; p < 7; p++) counters[p] = s[p];
-    carry = add(&counters[7], of_128, carry);
-    carry = add(&counters[8], of_256, carry);
-    carry = add(&counters[9], of_512, carry);
+    carry = ht_slices_full_add(&counters[7], of_128, carry);
+    carry = ht_slices_full_add(&counters[8], of_256, carry);
+    carry = ht_slices_full_add(&counters[9], of_512, carry);
     HT_UNROLL
-    for (size_t p = 10; p < planes; p++) carry = add_carry(&counters[p], carry);
+    for (size_t p = 10; p < planes; p++) carry = ht_slices_half_add(&counters[p], carry);
 }
 
 static void add_list_14(const uint16_t *e, size_t n, const char *sheet, __m512i *c) { add_list(e, n, sheet, c, 14); }

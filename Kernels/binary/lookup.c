@@ -41,43 +41,28 @@ typedef struct range {
 
 // MARK: plan
 
-// One direction of a convolution.
-typedef struct axis {
-    size_t size, out_size, kernel, stride, dilation, pad;
-} axis;
-
-static axis down_of(const ht_conv *conv) {
-    const ht_conv_shape *s = &conv->shape;
-    return (axis){s->height, conv->out_height, s->kernel_height, s->stride_y, s->dilation_y, s->pad_top};
-}
-
-static axis across_of(const ht_conv *conv) {
-    const ht_conv_shape *s = &conv->shape;
-    return (axis){s->width, conv->out_width, s->kernel_width, s->stride_x, s->dilation_x, s->pad_left};
-}
-
-static size_t reach(const axis *a) { return (a->kernel - 1) * a->dilation + 1; }
+static size_t reach(const ht_binary_axis *a) { return (a->kernel - 1) * a->dilation + 1; }
 
 // How many neighbours in X some neighbours in Y see.
-static size_t seen_by(const axis *a, size_t outputs) {
+static size_t seen_by(const ht_binary_axis *a, size_t outputs) {
     return outputs ? ht_min(a->size, (outputs - 1) * a->stride + reach(a)) : 0;
 }
 
 // How many neighbours in Y need no more than so many in X; at least one.
-static size_t outputs_of(const axis *a, size_t held) {
+static size_t outputs_of(const ht_binary_axis *a, size_t held) {
     if (held >= a->size) return ht_max(1, a->out_size);
     return held < reach(a) ? 1 : ht_min(ht_max(1, a->out_size), (held - reach(a)) / a->stride + 1);
 }
 
 // Which of those see places begin ..< end of Y.
-static range range_seen(const axis *a, range y) {
+static range range_seen(const ht_binary_axis *a, range y) {
     const size_t first = y.begin * a->stride, last = (y.end - 1) * a->stride + reach(a);
     const size_t begin = first > a->pad ? first - a->pad : 0, end = last > a->pad ? last - a->pad : 0;
     return (range){ht_min(begin, ht_min(end, a->size)), ht_min(end, a->size)};
 }
 
 // Whether a place of X is under a tap for any place of Y.
-static bool is_seen(const axis *a, size_t place) {
+static bool is_seen(const ht_binary_axis *a, size_t place) {
     if (a->stride == 1) return true;
     for (size_t tap = 0; tap < a->kernel; tap++) {
         const size_t from = place + a->pad;
@@ -97,7 +82,7 @@ static plan plan_matrix(size_t t, size_t held) {
 }
 
 static plan plan_image(const ht_conv *conv, size_t held) {
-    const axis down = down_of(conv), across = across_of(conv);
+    const ht_binary_axis down = ht_binary_down(conv), across = ht_binary_across(conv);
     const size_t row_pixels = ht_max(1, across.size);
     const size_t most_rows = ht_min(outputs_of(&down, held / row_pixels), pixels_at_most / ht_max(1, across.out_size));
     plan p = {.rows = even(down.out_size, ht_max(1, most_rows)), .columns = across.out_size};
@@ -219,7 +204,7 @@ static void build_matrix(job *j, size_t t, size_t end) {
 // Tables of what pixels t ..< end of Y see, which are rows of one image or part of a row.
 static void build_image(job *j, size_t t, size_t end) {
     const ht_conv *conv = j->task->conv;
-    const axis down = down_of(conv), across = across_of(conv);
+    const ht_binary_axis down = ht_binary_down(conv), across = ht_binary_across(conv);
     const size_t image = t / conv->out_width / conv->out_height, row = t / conv->out_width,
                  last = (end - 1) / conv->out_width;
     const size_t first_row = row % conv->out_height;

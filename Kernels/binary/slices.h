@@ -35,6 +35,15 @@ HT_INLINE __m512i ht_slices_full_add(__m512i *sum, __m512i a, __m512i b) {
     return carry;
 }
 
+/// The same, b in memory.
+HT_INLINE __m512i ht_slices_full_add_from(__m512i *sum, __m512i a, const char *b) {
+    __m512i differ;
+    __asm__("vpxorq %2, %1, %0" : "=v"(differ) : "v"(a), "m"(*(const __m512i_u *)(const void *)b));
+    const __m512i carry = _mm512_ternarylogic_epi64(differ, *sum, a, 0xCA);
+    *sum = ht_slices_xor(*sum, differ);
+    return carry;
+}
+
 /// The same in two instructions of two slots each, with less latency from *sum.
 HT_INLINE __m512i ht_slices_full_add_late(__m512i *sum, __m512i a, __m512i b) {
     __asm__("vpternlogq $0x96, %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));

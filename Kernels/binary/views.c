@@ -1,24 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "views.h"
 
-// One direction of a convolution.
-typedef struct axis {
-    size_t size, out_size, kernel, stride, dilation, pad;
-} axis;
-
-static axis down_of(const ht_conv *conv) {
-    const ht_conv_shape *s = &conv->shape;
-    return (axis){s->height, conv->out_height, s->kernel_height, s->stride_y, s->dilation_y, s->pad_top};
-}
-
-static axis across_of(const ht_conv *conv) {
-    const ht_conv_shape *s = &conv->shape;
-    return (axis){s->width, conv->out_width, s->kernel_width, s->stride_x, s->dilation_x, s->pad_left};
-}
-
 // The taps that place i of Y sees, u with 0 <= i stride + u dilation - pad < size, and the first place behind it where
 // that may change.
-static ht_binary_taps taps_at(const axis *a, size_t i, size_t *change) {
+static ht_binary_taps taps_at(const ht_binary_axis *a, size_t i, size_t *change) {
     const size_t first = i * a->stride, edge = a->size + a->pad;
     const size_t hidden = first < a->pad ? ht_ceil_div(a->pad - first, a->dilation) : 0;
     const size_t end = ht_min(a->kernel, first < edge ? ht_ceil_div(edge - first, a->dilation) : 0);
@@ -29,7 +14,7 @@ static ht_binary_taps taps_at(const axis *a, size_t i, size_t *change) {
 }
 
 // The next places of Y that see the same taps, from i on.
-static ht_binary_taps next_places(const axis *a, size_t i, ht_binary_taps *taps) {
+static ht_binary_taps next_places(const ht_binary_axis *a, size_t i, ht_binary_taps *taps) {
     size_t end, next;
     *taps = taps_at(a, i, &end);
     while (end < a->out_size) {
@@ -40,7 +25,7 @@ static ht_binary_taps next_places(const axis *a, size_t i, ht_binary_taps *taps)
     return (ht_binary_taps){i, end};
 }
 
-static size_t count_places(const axis *a) {
+static size_t count_places(const ht_binary_axis *a) {
     ht_binary_taps taps;
     size_t count = 0;
     for (size_t i = 0; i < a->out_size; i = next_places(a, i, &taps).end) count++;
@@ -48,7 +33,7 @@ static size_t count_places(const axis *a) {
 }
 
 // The views of a row of views, which are alike in all but their rows.
-static size_t list_columns(const axis *across, ht_binary_view v, ht_binary_view *views) {
+static size_t list_columns(const ht_binary_axis *across, ht_binary_view v, ht_binary_view *views) {
     size_t count = 0;
     for (size_t column = 0; column < across->out_size; column = v.columns.end) {
         v.columns = next_places(across, column, &v.across);
@@ -62,7 +47,7 @@ size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views) {
         if (views) *views = (ht_binary_view){.down = {0, 1}, .across = {0, 1}};
         return 1;
     }
-    const axis down = down_of(conv), across = across_of(conv);
+    const ht_binary_axis down = ht_binary_down(conv), across = ht_binary_across(conv);
     const size_t count = count_places(&down) * count_places(&across);
     if (!views) return count;
     ht_binary_view v = {0};

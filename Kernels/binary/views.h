@@ -7,6 +7,21 @@
 
 #include "kernels.h"
 
+/// One direction of a convolution.
+typedef struct ht_binary_axis {
+    size_t size, out_size, kernel, stride, dilation, pad;
+} ht_binary_axis;
+
+static inline ht_binary_axis ht_binary_down(const ht_conv *conv) {
+    const ht_conv_shape *s = &conv->shape;
+    return (ht_binary_axis){s->height, conv->out_height, s->kernel_height, s->stride_y, s->dilation_y, s->pad_top};
+}
+
+static inline ht_binary_axis ht_binary_across(const ht_conv *conv) {
+    const ht_conv_shape *s = &conv->shape;
+    return (ht_binary_axis){s->width, conv->out_width, s->kernel_width, s->stride_x, s->dilation_x, s->pad_left};
+}
+
 /// Taps begin ..< end of a row or column of the filter.
 typedef struct ht_binary_taps {
     size_t begin, end;
