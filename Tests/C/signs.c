@@ -385,6 +385,7 @@ bool is_product_of_signs_right(draw *next, void *context) {
         packed w = pack(&p, design);
         right &= w.status == HT_OK && unpacks(&p, &w);
         for (size_t i = 0; i < count && w.status == HT_OK; i++) {
+            if (rows[i] == HT_ISA_REF && design != HT_BINARY_AUTO) continue;  // it knows no designs
             ht_options options = p.options;
             options.isa = rows[i];
             options.threads = 1 + (int)UP_TO(2);

@@ -13,7 +13,7 @@ static uint32_t draw_next(void *context) {
 
 static void test_random_products(void) {
     checking("products and convolutions of signs");
-    for (int i = 0; i < 1500; i++) CHECK(is_product_of_signs_right(draw_next, NULL));
+    for (int i = 0; i < 1000; i++) CHECK(is_product_of_signs_right(draw_next, NULL));
     for (int i = 0; i < 300; i++) run_damaged_signs(draw_next, NULL);
 }
 
