@@ -9,7 +9,7 @@
 enum {
     HT_PANELS_AT_ONCE = 8,      // whose inputs are cut into bits together
     HT_PANELS_VECTOR = 64,      // bytes
-    HT_PANELS_LEAST = 320,      // lanes of the last panel; fewer are faster in tiles
+    HT_PANELS_LEAST = 432,      // lanes of the last panel; fewer are faster in tiles
     HT_PANELS_VIEWS = 64,       // at most
     HT_PANELS_TABLE_VIEWS = 6,  // views that a table of lanes tells apart, and
     HT_PANELS_TABLE = 64,       // the sets of them
