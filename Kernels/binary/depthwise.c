@@ -66,10 +66,10 @@ bool ht_binary_depthwise_applies(const ht_binary_layout *l, const ht_conv *conv,
 static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, char *memory) {
     const size_t lines = l->of.kernel_height * (l->of.kernel_width / j->line_taps);
     size_t bytes = 0;
-#define TAKE(member, count)                                              \
-    do {                                                                 \
-        j->member = (void *)(memory ? memory + bytes : NULL);            \
-        bytes += ht_round_up((count) * sizeof *j->member, HT_ALIGNMENT); \
+#define TAKE(member, count)                                      \
+    do {                                                         \
+        j->member = (void *)memory;                              \
+        bytes += ht_carve(&memory, (count) * sizeof *j->member); \
     } while (0)
     TAKE(signs, conv->shape.channels * l->taps);
     TAKE(starts, conv->shape.channels);

@@ -13,6 +13,10 @@
 
 enum { HT_BINARY_BLOCK = 16, HT_BINARY_WORD = 32 };
 
+/// Lists of vectors, of the bit-sliced designs: an entry is so many times the number of its vector, which addresses
+/// scale to 64 bytes, and a list has a multiple of so many entries.
+enum { HT_BINARY_LIST_UNIT = 8, HT_BINARY_LIST_GROUP = 8 };
+
 /// What is packed: a product has one tap. Of one group.
 typedef struct ht_binary_weights {
     size_t outputs;

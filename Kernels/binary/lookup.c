@@ -106,25 +106,23 @@ static plan make_plan(const ht_binary_layout *l, const ht_conv *conv, size_t t, 
 
 // MARK: scratch
 
-static char *take(char **memory, size_t *bytes, size_t more) {
-    char *at = *memory;
-    more = ht_round_up(more, HT_ALIGNMENT);
-    if (at) *memory += more;
-    *bytes += more;
-    return at;
-}
-
 // Where each part of the scratch lies; returns the size of all but the tables, which come last. Null memory only
 // counts.
 static size_t lay_out(job *j, const ht_binary_layout *l, const ht_conv *conv, size_t value_size, char *memory) {
     const size_t pixels = conv ? j->plan.rows * j->plan.columns : j->plan.x_rows;
     size_t bytes = 0;
     j->view_count = ht_binary_views(conv, NULL);
-    j->views = (void *)take(&memory, &bytes, j->view_count * sizeof *j->views);
-    j->runs = (void *)take(&memory, &bytes, l->taps * sizeof *j->runs);
-    j->t = (void *)take(&memory, &bytes, pixels * sizeof *j->t);
-    j->x = (void *)take(&memory, &bytes, pixels * sizeof *j->x);
-    j->values = take(&memory, &bytes, (conv ? 1 : gathered_rows) * l->tap_words * HT_BINARY_WORD * value_size);
+#define TAKE(member, count)                                      \
+    do {                                                         \
+        j->member = (void *)memory;                              \
+        bytes += ht_carve(&memory, (count) * sizeof *j->member); \
+    } while (0)
+    TAKE(views, j->view_count);
+    TAKE(runs, l->taps);
+    TAKE(t, pixels);
+    TAKE(x, pixels);
+    TAKE(values, (conv ? 1 : gathered_rows) * l->tap_words * HT_BINARY_WORD * value_size);
+#undef TAKE
     j->memory = memory;
     return bytes;
 }

@@ -113,19 +113,14 @@ bool ht_binary_x_pixel(const ht_binary_task *task, size_t t, size_t tap, size_t 
     return y < s->height && x < s->width;
 }
 
-static char *element(const void *matrix, size_t stride, ht_order order, size_t size, size_t t, size_t column) {
-    const size_t line = order == HT_ORDER_ROWS ? t : column, place = order == HT_ORDER_ROWS ? column : t;
-    return (char *)matrix + line * stride + place * size;
-}
-
 void *ht_binary_y(const ht_binary_task *task, size_t t, size_t column) {
-    return element(task->y, task->y_stride, task->y_order, ht_dtype_size(task->y_dtype), t, column);
+    return ht_element(task->y, task->y_stride, task->y_order, ht_dtype_size(task->y_dtype), t, column);
 }
 
 const void *ht_binary_residual(const ht_binary_task *task, size_t t, size_t column) {
     const ht_epilogue *e = &task->epilogue;
     const size_t size = ht_dtype_size(ht_residual_dtype(task->y_dtype));
-    return e->residual ? element(e->residual, e->residual_stride, task->y_order, size, t, column) : NULL;
+    return e->residual ? ht_element(e->residual, e->residual_stride, task->y_order, size, t, column) : NULL;
 }
 
 // MARK: checks
@@ -328,15 +323,11 @@ static ht_status run(const operation *op, const ht_binary_task *task, const ht_e
     size_t copy, bytes;
     ht_status status = plan_scratch(op, task->layout, task->t_end - task->t_begin, s.row_pieces * s.column_pieces,
                                     &s.scratch_each, &copy, &bytes);
+    void *memory, *own;
+    if (!status) status = ht_take_scratch(op->options, bytes, &memory, &own);
     if (status) return status;
-    char *memory = op->options->scratch;
-    if (!ht_is_aligned(memory, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
-    if (memory && op->options->scratch_size < bytes) return HT_ERROR_BUFFER_SIZE;
-    void *own = memory || bytes == 0 ? NULL : ht_allocate(bytes);
-    if (!memory && bytes && !own) return HT_ERROR_MEMORY;
-    if (own) memory = own;
     if (needs_regrouping(op, task->layout) && !s.depthwise) regroup(op, &s.whole, memory, threads);
-    s.whole.scratch = memory ? memory + copy : NULL;
+    s.whole.scratch = memory ? (char *)memory + copy : NULL;
     ht_parallel(run_piece, &s, s.row_pieces * s.column_pieces, threads);
     ht_free(own);
     return HT_OK;

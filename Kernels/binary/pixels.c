@@ -8,8 +8,6 @@
 
 enum {
     chunk_limit = 576,    // inputs: 36 KiB of vectors
-    group = 8,            // entries that lists are a multiple of
-    entry_unit = 8,       // an entry is so many times the number of its vector
     inputs_limit = 32766, // counters have 15 bits
     channels_limit = 8000,
     reach_limit = 16384   // lanes
@@ -23,7 +21,7 @@ static size_t chunks_of(const ht_binary_layout *l) { return ht_ceil_div(inputs_o
 
 // The lists of an output name at most half of its inputs.
 static size_t groups_of_output(const ht_binary_layout *l) {
-    return (inputs_of(l) / 2 + chunks_of(l) * (group - 1)) / group;
+    return (inputs_of(l) / 2 + chunks_of(l) * (HT_BINARY_LIST_GROUP - 1)) / HT_BINARY_LIST_GROUP;
 }
 
 ht_status ht_binary_pixels_bytes(const ht_binary_layout *l, size_t *bytes) {
@@ -31,8 +29,9 @@ ht_status ht_binary_pixels_bytes(const ht_binary_layout *l, size_t *bytes) {
     const bool fits = ht_mul(l->taps * sizeof(int32_t), l->of.outputs, &minus) &&
                       ht_mul(chunks_of(l) * sizeof(uint32_t), l->of.outputs, &ends) &&
                       ht_mul(groups_of_output(l), l->of.outputs, &groups) && groups <= UINT32_MAX &&
-                      ht_mul(groups, group * sizeof(uint16_t), &entries) && ht_add(entries, ends, bytes) &&
-                      ht_add(*bytes, minus, bytes) && ht_add(*bytes, l->of.outputs + HT_ALIGNMENT, bytes);
+                      ht_mul(groups, HT_BINARY_LIST_GROUP * sizeof(uint16_t), &entries) &&
+                      ht_add(entries, ends, bytes) && ht_add(*bytes, minus, bytes) &&
+                      ht_add(*bytes, l->of.outputs + HT_ALIGNMENT, bytes);
     if (!fits) return HT_ERROR_OVERFLOW;
     *bytes &= ~(size_t)(HT_ALIGNMENT - 1);  // the next group's blob is aligned as well
     return HT_OK;
@@ -44,7 +43,7 @@ ht_binary_lists ht_binary_lists_of(const ht_binary_layout *l, const void *packed
     lists.chunk_inputs = lists.chunks ? ht_ceil_div(inputs_of(l), lists.chunks) : 0;
     if (!packed) return lists;
     lists.entries = (const uint16_t *)(const void *)((const char *)packed + l->behind);
-    lists.minus = (const int32_t *)(const void *)(lists.entries + lists.capacity * group);
+    lists.minus = (const int32_t *)(const void *)(lists.entries + lists.capacity * HT_BINARY_LIST_GROUP);
     lists.end = (const uint32_t *)(lists.minus + l->taps * l->of.outputs);
     lists.of_plus = (const uint8_t *)(lists.end + lists.chunks * l->of.outputs);
     return lists;
@@ -79,12 +78,13 @@ static size_t write_list(const ht_binary_layout *l, const void *packed, const ht
     const size_t first = chunk * lists->chunk_inputs, end = ht_min(first + lists->chunk_inputs, inputs_of(l));
     size_t count = 0, tap = first / l->of.tap_columns, k = first % l->of.tap_columns;
     for (size_t i = first; i < end; i++) {
-        if (is_minus(l, packed, o, tap, k) != lists->of_plus[o]) to[count++] = (uint16_t)((i - first) * entry_unit);
+        if (is_minus(l, packed, o, tap, k) != lists->of_plus[o])
+            to[count++] = (uint16_t)((i - first) * HT_BINARY_LIST_UNIT);
         if (++k < l->of.tap_columns) continue;
         k = 0;
         tap++;
     }
-    while (count % group) to[count++] = (uint16_t)(lists->chunk_inputs * entry_unit);
+    while (count % HT_BINARY_LIST_GROUP) to[count++] = (uint16_t)(lists->chunk_inputs * HT_BINARY_LIST_UNIT);
     return count;
 }
 
@@ -96,8 +96,8 @@ void ht_binary_pixels_pack(const ht_binary_layout *l, void *packed) {
     uint32_t groups = 0;
     for (size_t chunk = 0; chunk < lists.chunks; chunk++)
         for (size_t o = 0; o < l->of.outputs; o++) {
-            uint16_t *to = (uint16_t *)lists.entries + groups * (size_t)group;
-            groups += (uint32_t)(write_list(l, packed, &lists, chunk, o, to) / group);
+            uint16_t *to = (uint16_t *)lists.entries + groups * (size_t)HT_BINARY_LIST_GROUP;
+            groups += (uint32_t)(write_list(l, packed, &lists, chunk, o, to) / HT_BINARY_LIST_GROUP);
             end[chunk * l->of.outputs + o] = groups;
         }
 }

@@ -61,7 +61,7 @@ static void count_channels(const job *j, char *block) {
     const ht_binary_panels *p = &j->p;
     __m512i sum[HT_SLICES_MAX];
     for (size_t bit = 0; bit < HT_SLICES_MAX; bit++) sum[bit] = _mm512_setzero_si512();
-    ht_slices_add_list(p->all, ht_round_up(p->channels, HT_SLICES_GROUP), block, sum, HT_SLICES_MAX);
+    ht_slices_add_list(p->all, ht_round_up(p->channels, HT_BINARY_LIST_GROUP), block, sum, HT_SLICES_MAX);
     for (size_t bit = 0; bit < p->count_bits; bit++) store(block, p->channels + 1 + bit, sum[bit]);
 }
 
@@ -343,8 +343,8 @@ HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
         __m512i sum[HT_SLICES_MAX];
         HT_UNROLL
         for (size_t bit = 0; bit < n; bit++) sum[bit] = chunk ? load(counters, bit) : j->start[bit];
-        ht_slices_add_list(lists->entries + from * HT_SLICES_GROUP, (end - from) * HT_SLICES_GROUP, j->p.inputs, sum,
-                           n);
+        ht_slices_add_list(lists->entries + from * HT_BINARY_LIST_GROUP, (end - from) * HT_BINARY_LIST_GROUP,
+                           j->p.inputs, sum, n);
         if (chunk + 1 == lists->chunks) {
             if (j->present_count <= HT_PANELS_TABLE_VIEWS)
                 find_signs(j, o, sum, n, true);
@@ -411,8 +411,8 @@ static void prepare(job *j) {
     const ht_binary_task *task = j->task;
     j->p.lists = ht_binary_lists_of(task->layout, task->packed);
     ht_binary_views(task->conv, j->p.view);
-    for (size_t channel = 0; channel < ht_round_up(j->p.channels, HT_SLICES_GROUP); channel++)
-        j->p.all[channel] = (uint16_t)(ht_min(channel, j->p.channels) * HT_SLICES_ENTRY);
+    for (size_t channel = 0; channel < ht_round_up(j->p.channels, HT_BINARY_LIST_GROUP); channel++)
+        j->p.all[channel] = (uint16_t)(ht_min(channel, j->p.channels) * HT_BINARY_LIST_UNIT);
     memset(j->p.signs, 0, j->p.outputs * HT_PANELS_VECTOR);
     find_limits(j);
 }

@@ -71,9 +71,7 @@ void ht_binary_gemm_ref(const ht_binary_task *task) {
 
 // A float or byte of X.
 static const void *x_element(const ht_binary_task *task, size_t pixel, size_t column) {
-    const size_t size = ht_dtype_size(task->x_dtype);
-    const bool in_rows = task->x_order == HT_ORDER_ROWS;
-    return (const char *)task->x + (in_rows ? pixel : column) * task->x_stride + (in_rows ? column : pixel) * size;
+    return ht_element(task->x, task->x_stride, task->x_order, ht_dtype_size(task->x_dtype), pixel, column);
 }
 
 static float x_f32(const ht_binary_task *task, bool inside, size_t pixel, size_t k) {

@@ -8,12 +8,10 @@
 #include <string.h>
 
 #include "core/simd.h"
+#include "layout.h"
 
 enum {
-    HT_SLICES_GROUP = 8,     // entries that lists are a multiple of
-    HT_SLICES_MAX = 16,      // bits of a counter, at most
-    HT_SLICES_LANES = 512,
-    HT_SLICES_ENTRY = 8      // an entry of a list is so many times its vector's number
+    HT_SLICES_MAX = 16  // bits of a counter, at most
 };
 
 // MARK: adders
@@ -71,10 +69,10 @@ HT_INLINE __m512i ht_slices_half_add(__m512i *sum, __m512i a) {
 HT_INLINE void ht_slices_addresses(const uint16_t *list, const char *vectors, const char *v[4]) {
     uint64_t four;
     memcpy(&four, list, sizeof four);
-    v[0] = vectors + HT_SLICES_ENTRY * (uint64_t)(uint16_t)four;
-    v[1] = vectors + HT_SLICES_ENTRY * HT_SLICES_FIELD(four, 16);
-    v[2] = vectors + HT_SLICES_ENTRY * HT_SLICES_FIELD(four, 32);
-    v[3] = vectors + HT_SLICES_ENTRY * (four >> 48);
+    v[0] = vectors + HT_BINARY_LIST_UNIT * (uint64_t)(uint16_t)four;
+    v[1] = vectors + HT_BINARY_LIST_UNIT * HT_SLICES_FIELD(four, 16);
+    v[2] = vectors + HT_BINARY_LIST_UNIT * HT_SLICES_FIELD(four, 32);
+    v[3] = vectors + HT_BINARY_LIST_UNIT * (four >> 48);
 }
 
 // Statements that stay in their order. A full adder in three of them: `differ` = a ^ b, a = differ ? sum : a (the

@@ -25,6 +25,16 @@ void *ht_allocate(size_t bytes) {
 
 void ht_free(void *memory) { free(memory); }
 
+ht_status ht_take_scratch(const ht_options *options, size_t bytes, void **memory, void **own) {
+    void *given = options ? options->scratch : NULL;
+    if (!ht_is_aligned(given, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
+    if (given && options->scratch_size < bytes) return HT_ERROR_BUFFER_SIZE;
+    *own = given || bytes == 0 ? NULL : ht_allocate(bytes);
+    if (!given && bytes && !*own) return HT_ERROR_MEMORY;
+    *memory = given ? given : *own;
+    return HT_OK;
+}
+
 ht_status ht_check_matrix(const void *data, size_t rows, size_t columns, size_t element, size_t *stride) {
     size_t row_bytes, bytes;
     if (!ht_mul(columns, element, &row_bytes)) return HT_ERROR_OVERFLOW;

@@ -29,6 +29,10 @@ static inline size_t ht_carve(char **memory, size_t bytes) {
     return rounded;
 }
 
+/// The scratch memory of a call: what the options give, or `own`, which the call frees in the end. Without bytes there
+/// may be none. Errors: ALIGNMENT, BUFFER_SIZE, MEMORY.
+ht_status ht_take_scratch(const ht_options *options, size_t bytes, void **memory, void **own);
+
 /// Checks a matrix operand of rows x columns elements and turns a stride of 0 into that of rows without a gap. A matrix
 /// without elements may be null. Every byte offset into it must fit in ptrdiff_t.
 /// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW.

@@ -9,6 +9,13 @@
 ht_status ht_check_activations(const void *data, size_t samples, size_t features, ht_dtype dtype, ht_order order,
                                size_t *stride);
 
+/// Where a value of `size` bytes lies in a matrix of samples and features.
+static inline char *ht_element(const void *matrix, size_t stride, ht_order order, size_t size, size_t sample,
+                               size_t feature) {
+    const size_t line = order == HT_ORDER_ROWS ? sample : feature, place = order == HT_ORDER_ROWS ? feature : sample;
+    return (char *)matrix + line * stride + place * size;
+}
+
 /// Rows of bits. Errors: as ht_check_matrix.
 ht_status ht_check_bits(const uint64_t *bits, size_t rows, size_t columns, size_t *stride);
 

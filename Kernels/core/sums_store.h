@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "epilogue.h"
-#include "memory.h"
+#include "operands.h"
 #include "sums.h"
 
 // What each column of a strip has for itself.
@@ -77,16 +77,12 @@ HT_INLINE strip make_strip(const ht_sums *sums, size_t first, columns *c) {
 
 HT_INLINE size_t row_t(const ht_sums *sums, size_t r) { return sums->t ? sums->t[r] : sums->first_t + r; }
 
-HT_INLINE char *element(const void *matrix, size_t stride, size_t size, ht_order order, size_t t, size_t column) {
-    return (char *)matrix + (order == HT_ORDER_ROWS ? t * stride + column * size : column * stride + t * size);
-}
-
 HT_INLINE void copy_residual(const strip *s, size_t t, row_of_y *copy) {
     const ht_epilogue *e = &s->epilogue;
     const ht_order order = s->sums.y_order;
     const size_t size = s->finish.residual_size, step = order == HT_ORDER_ROWS ? size : e->residual_stride;
     if (!size) return;
-    const char *from = element(e->residual, e->residual_stride, size, order, t, s->column);
+    const char *from = ht_element(e->residual, e->residual_stride, order, size, t, s->column);
     for (size_t i = 0; i < s->columns; i++) memcpy((char *)copy + i * size, from + i * step, size);
 }
 
@@ -201,7 +197,7 @@ HT_INLINE void store_copied_rows(const strip *s, const kind k) {
     row_of_y copy, residual = {0};
     for (size_t r = 0; r < sums->rows; r++) {
         const size_t t = row_t(sums, r);
-        char *y = element(sums->y, sums->y_stride, size, order, t, s->column);
+        char *y = ht_element(sums->y, sums->y_stride, order, size, t, s->column);
         copy_residual(s, t, &residual);
         put_row(s, r, t, (const char *)&residual, k, (char *)&copy);
         for (size_t i = 0; i < s->columns; i++) memcpy(y + i * step, (char *)&copy + i * size, size);

@@ -4,11 +4,6 @@
 #include "core/ref_store.h"
 #include "kernels.h"
 
-static const char *element(const void *matrix, size_t stride, ht_order order, size_t size, size_t t, size_t feature) {
-    size_t line = order == HT_ORDER_ROWS ? t : feature, place = order == HT_ORDER_ROWS ? feature : t;
-    return (const char *)matrix + line * stride + place * size;
-}
-
 // A pixel outside the image is a real zero.
 static int32_t x_at(const ht_nm_task *task, size_t t, size_t column, int32_t x_zero) {
     const void *x = ht_nm_x_element(task, t, column);
@@ -34,9 +29,9 @@ static int32_t sum_of(const ht_nm_task *task, size_t t, size_t o, int32_t x_zero
 static void put(const ht_nm_task *task, int32_t sum, size_t t, size_t o) {
     const ht_epilogue *e = &task->epilogue;
     const size_t residual_size = ht_dtype_size(ht_residual_dtype(task->y_dtype));
-    void *y = (void *)element(task->y, task->y_stride, task->y_order, ht_dtype_size(task->y_dtype), t, o);
+    void *y = ht_element(task->y, task->y_stride, task->y_order, ht_dtype_size(task->y_dtype), t, o);
     const void *residual = NULL;
-    if (e->residual) residual = element(e->residual, e->residual_stride, task->y_order, residual_size, t, o);
+    if (e->residual) residual = ht_element(e->residual, e->residual_stride, task->y_order, residual_size, t, o);
     ht_ref_store_sum(e, task->y_dtype, sum, t, o, residual, y);
 }
 

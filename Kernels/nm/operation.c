@@ -340,27 +340,23 @@ static ht_status run_group(const ht_nm_operation *op, split *s, const ht_nm_task
 
 static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_task *task, const ht_entry *entry,
                      int threads) {
-    const ht_options *options = op->options;
     split s = {.kernel = (ht_nm_gemm_kernel *)entry->kernel};
     ht_nm_choose_pieces(task->t_end - task->t_begin, task->o_end - task->o_begin, threads, &s.row_pieces,
                         &s.column_pieces);
     scratch size;
     ht_status status =
         plan_scratch(p, op, task->layout, task->t_end - task->t_begin, s.row_pieces * s.column_pieces, &size);
+    void *memory, *own;
+    if (!status) status = ht_take_scratch(op->options, size.bytes, &memory, &own);
     if (status) return status;
     s.scratch_each = size.each;
-    void *memory = options ? options->scratch : NULL;
-    if (!ht_is_aligned(memory, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
-    if (memory && options->scratch_size < size.bytes) return HT_ERROR_BUFFER_SIZE;
-    void *own = memory ? NULL : ht_allocate(size.bytes);
-    if (!memory && !own) return HT_ERROR_MEMORY;
     // A permutation that is none is found before a group in front of it has written its part of Y.
     for (size_t group = 1; size.panel_lines && group < op->groups && !status; group++) {
         ht_nm_task part = task_of_group(task, group);
-        status = take_permutation(&part, memory ? memory : own);
+        status = take_permutation(&part, memory);
     }
     for (size_t group = 0; group < op->groups && !status; group++)
-        status = run_group(op, &s, task, group, &size, memory ? memory : own, threads);
+        status = run_group(op, &s, task, group, &size, memory, threads);
     ht_free(own);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "core/epilogue.h"
 // clang-format on
 #include "bf16.h"
+#include "core/operands.h"
 
 static float weight(const ht_nm_layout *l, const void *values, size_t row, size_t slot) {
     const void *value = ht_nm_value(l, values, row, slot);
@@ -15,12 +16,6 @@ static float weight(const ht_nm_layout *l, const void *values, size_t row, size_
     case HT_DTYPE_BF16: return ht_bf16_to_f32(*(const uint16_t *)value);
     default: return *(const float *)value;
     }
-}
-
-static const char *element(const void *matrix, size_t stride, ht_order order, ht_dtype dtype, size_t sample,
-                           size_t feature) {
-    size_t line = order == HT_ORDER_ROWS ? sample : feature, place = order == HT_ORDER_ROWS ? feature : sample;
-    return (const char *)matrix + line * stride + place * ht_dtype_size(dtype);
 }
 
 static float x_value(const ht_nm_task *task, size_t t, size_t column) {
@@ -63,9 +58,10 @@ static void run(const ht_nm_task *task) {
     for (size_t t = task->t_begin; t < task->t_end; t++)
         for (size_t o = task->o_begin; o < task->o_end; o++) {
             float sum = sum_of(task, t, o) + (e->bias ? e->bias[o] : 0);
+            const size_t size = ht_dtype_size(task->y_dtype);
             const void *residual =
-                e->residual ? element(e->residual, e->residual_stride, task->y_order, task->y_dtype, t, o) : NULL;
-            void *y = (void *)element(task->y, task->y_stride, task->y_order, task->y_dtype, t, o);
+                e->residual ? ht_element(e->residual, e->residual_stride, task->y_order, size, t, o) : NULL;
+            void *y = ht_element(task->y, task->y_stride, task->y_order, size, t, o);
             float value = ht_finished(&finish, sum, residual, true);
             if (task->y_dtype == HT_DTYPE_BF16)
                 *(uint16_t *)y = ht_f32_to_bf16(value);
