@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layout.h"
 
+#include <string.h>
+
 #include "channels.h"
 #include "pixels.h"
 
@@ -56,4 +58,13 @@ ht_status ht_binary_layout_open(const void *packed, size_t size, ht_binary_layou
     status = ht_binary_layout_make(&of, l);
     if (status || l->bytes != h.bytes) return HT_ERROR_BLOB_CORRUPT;
     return l->of.design == HT_BINARY_PIXELS ? ht_binary_pixels_check(l, packed) : HT_OK;
+}
+
+ht_status ht_binary_layout_check_groups(const ht_binary_layout *l, const void *packed, size_t size, size_t groups) {
+    size_t bytes;
+    if (!ht_mul(l->bytes, groups, &bytes) || bytes > size) return HT_ERROR_BLOB_TRUNCATED;
+    for (size_t group = 1; group < groups; group++)
+        if (memcmp((const char *)packed + group * l->bytes, packed, sizeof(ht_blob_header)))
+            return HT_ERROR_BLOB_CORRUPT;
+    return HT_OK;
 }

@@ -143,15 +143,10 @@ static bool has_shape(const ht_binary_layout *l, const operation *op) {
 
 // The layout of the first group's blob; all groups have the same.
 static ht_status check_weights(const operation *op, ht_binary_layout *l) {
-    size_t bytes;
     ht_status status = ht_binary_layout_open(op->packed, op->packed_size, l);
     if (status) return status;
     if (!has_shape(l, op)) return HT_ERROR_BLOB_SHAPE;
-    if (!ht_mul(l->bytes, groups_of(op), &bytes) || bytes > op->packed_size) return HT_ERROR_BLOB_TRUNCATED;
-    for (size_t group = 1; group < groups_of(op); group++)
-        if (memcmp((const char *)op->packed + group * l->bytes, op->packed, sizeof(ht_blob_header)))
-            return HT_ERROR_BLOB_CORRUPT;
-    return HT_OK;
+    return ht_binary_layout_check_groups(l, op->packed, op->packed_size, groups_of(op));
 }
 
 // Rows of bits, or a matrix of elements.

@@ -99,11 +99,13 @@ static void pack_block(const ht_binary_layout *l, const void *rows, size_t strid
             to[i * HT_BINARY_BLOCK + o] = word_of(l, row_at(rows, stride, o), i / l->tap_words, i % l->tap_words);
 }
 
-// Adds a word of a tap to a row whose bits from there on are 0.
+// Adds a word of a tap to a row whose bits from there on are 0. A damaged word may have bits behind the tap's last.
 static void put_word(const ht_binary_layout *l, size_t tap, size_t word, uint64_t bits, uint64_t *row) {
-    const size_t to = tap * l->of.tap_columns + word * HT_BINARY_WORD;
+    const size_t first = word * HT_BINARY_WORD, to = tap * l->of.tap_columns + first;
+    const size_t count = ht_min(HT_BINARY_WORD, l->of.tap_columns - first);
+    bits &= ((uint64_t)1 << count) - 1;
     row[to / 64] |= bits << to % 64;
-    if (to % 64 > 32 && bits >> (64 - to % 64)) row[to / 64 + 1] |= bits >> (64 - to % 64);
+    if (to % 64 + count > 64) row[to / 64 + 1] |= bits >> (64 - to % 64);
 }
 
 static void unpack_block(const ht_binary_layout *l, const uint32_t *from, size_t outputs, void *rows, size_t stride) {
@@ -181,13 +183,13 @@ static ht_status unpack(const weights *w, const void *packed, size_t packed_size
     ht_status status = ht_check_bits(to, w->groups * of->outputs, w->columns, &stride);
     if (status) return status;
     if (threads < 0) return HT_ERROR_THREADS;
-    for (size_t group = 0, at = 0; group < w->groups; group++, at += found.bytes) {
-        status = ht_binary_layout_open((const char *)packed + at, packed_size - at, &found);
-        if (status) return status;
-        bool fits = found.of.outputs == of->outputs && found.of.tap_columns == of->tap_columns &&
-                    found.of.kernel_height == of->kernel_height && found.of.kernel_width == of->kernel_width;
-        if (!fits) return HT_ERROR_BLOB_SHAPE;
-    }
+    status = ht_binary_layout_open(packed, packed_size, &found);
+    if (status) return status;
+    const bool fits = found.of.outputs == of->outputs && found.of.tap_columns == of->tap_columns &&
+                      found.of.kernel_height == of->kernel_height && found.of.kernel_width == of->kernel_width;
+    if (!fits) return HT_ERROR_BLOB_SHAPE;
+    status = ht_binary_layout_check_groups(&found, packed, packed_size, w->groups);
+    if (status) return status;
     exchange e = {&found, (char *)(uintptr_t)packed, (char *)to, stride};
     ht_parallel(unpack_piece, &e, w->groups * found.blocks, ht_resolve_threads(threads));
     return HT_OK;

@@ -17,6 +17,49 @@ static void test_random_products(void) {
     for (int i = 0; i < 300; i++) run_damaged_signs(draw_next, NULL);
 }
 
+// Bits behind a tap's last, which only damaged weights have, do not reach the rows, nor what lies behind these.
+static void test_damaged_tails(void) {
+    checking("damaged tails of signs");
+    const ht_conv_shape shape = {
+        .height = 3, .width = 3, .channels = 37, .outputs = 2, .kernel_height = 1, .kernel_width = 5};
+    enum { COLUMNS = 5 * 37, ROW_WORDS = 3 };
+    uint64_t *w = exactly(2 * ROW_WORDS * 8, 8);
+    memset(w, 0, 2 * ROW_WORDS * 8);
+    size_t size;
+    CHECK(ht_binary_conv_packed_size(&shape, NULL, &size) == HT_OK);
+    char *packed = exactly(size, 64);
+    CHECK(ht_binary_conv_pack(&shape, w, 0, packed, size, NULL) == HT_OK);
+    memset(packed + 64, 0xff, 5 * 2 * 16 * 4);
+    CHECK(ht_binary_conv_unpack(&shape, packed, size, w, 0, NULL) == HT_OK);
+    for (size_t o = 0; o < 2; o++) {
+        CHECK(w[o * ROW_WORDS] == UINT64_MAX && w[o * ROW_WORDS + 1] == UINT64_MAX);
+        CHECK(w[o * ROW_WORDS + 2] == UINT64_MAX >> (ROW_WORDS * 64 - COLUMNS));
+    }
+    free(packed), free(w);
+}
+
+// Blobs of groups that were packed for other designs than the first lie elsewhere than they seem to.
+static void test_mixed_groups(void) {
+    checking("groups of signs packed for several designs");
+    const ht_conv_shape all = {
+        .height = 3, .width = 3, .channels = 96, .outputs = 48, .groups = 3, .kernel_height = 1, .kernel_width = 1};
+    const ht_conv_shape one = {
+        .height = 3, .width = 3, .channels = 32, .outputs = 16, .kernel_height = 1, .kernel_width = 1};
+    const ht_options direct = {.binary_design = HT_BINARY_DIRECT}, pixels = {.binary_design = HT_BINARY_PIXELS};
+    uint64_t w[48] = {0};
+    size_t each, last;
+    CHECK(ht_binary_conv_packed_size(&one, &direct, &each) == HT_OK);
+    CHECK(ht_binary_conv_packed_size(&one, &pixels, &last) == HT_OK);
+    char *packed = exactly(2 * each + last, 64);
+    CHECK(ht_binary_conv_pack(&one, w, 0, packed, each, &direct) == HT_OK);
+    CHECK(ht_binary_conv_pack(&one, w, 0, packed + each, each, &direct) == HT_OK);
+    CHECK(ht_binary_conv_pack(&one, w, 0, packed + 2 * each, last, &pixels) == HT_OK);
+    memset(w, 0x5a, sizeof w);
+    CHECK(ht_binary_conv_unpack(&all, packed, 2 * each + last, w, 0, NULL) == HT_ERROR_BLOB_CORRUPT);
+    CHECK(is_filled(w, sizeof w));
+    free(packed);
+}
+
 // MARK: batch normalisation
 
 // As the header has it, a sum at a time.
@@ -180,6 +223,8 @@ static void test_convolution_errors(void) {
 
 void test_binary(void) {
     test_random_products();
+    test_damaged_tails();
+    test_mixed_groups();
     test_folding();
     test_errors();
     test_convolution_errors();
