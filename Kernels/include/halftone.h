@@ -8,6 +8,7 @@
 #include "halftone/binary_conv.h"
 #include "halftone/binary_gradient.h"
 #include "halftone/conv.h"
+#include "halftone/mst.h"
 #include "halftone/nm.h"
 #include "halftone/nm_conv.h"
 #include "halftone/nm_gradient.h"

@@ -45,6 +45,9 @@ void test_backward(void);
 /// Products and convolutions of signs.
 void test_binary(void);
 
+/// Trees of rows of signs, and what training takes from them.
+void test_mst(void);
+
 /// Products and convolutions of floats and bytes with signs.
 void test_binary_reals(void);
 

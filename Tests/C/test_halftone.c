@@ -361,7 +361,7 @@ static void test_file(void) {
 
 static void test_names(void) {
     checking("names");
-    for (int i = 0; i <= HT_ERROR_DESIGN; i++) {
+    for (int i = 0; i <= HT_ERROR_TREE; i++) {
         CHECK(strcmp(ht_status_text((ht_status)i), ht_status_text((ht_status)99)));
         for (int j = 0; j < i; j++) CHECK(strcmp(ht_status_text((ht_status)i), ht_status_text((ht_status)j)));
     }
@@ -379,6 +379,7 @@ int main(void) {
     test_weight_gradients();
     test_backward();
     test_binary();
+    test_mst();
     test_binary_reals();
     test_signs();
     test_window();

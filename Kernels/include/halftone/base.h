@@ -52,7 +52,8 @@ typedef enum ht_status {
     HT_ERROR_DEPTHWISE = 21,  // a depthwise convolution: N:M weights need more than one channel a group
     HT_ERROR_PERMUTATION = 22,  // not a permutation of the output channels, or one that leaves a group
     HT_ERROR_ESTIMATOR = 23,  // a gradient estimator unknown or with parameters out of their range
-    HT_ERROR_DESIGN = 24  // a design of binary kernels unknown
+    HT_ERROR_DESIGN = 24,  // a design of binary kernels unknown, or not to be had by this call
+    HT_ERROR_TREE = 25  // no tree: a parent out of range or a circle, or a cluster out of range
 } ht_status;
 
 /// One sentence about a status, for people. Never null; for an unknown value it says so.
@@ -109,7 +110,8 @@ typedef enum ht_binary_design {
     HT_BINARY_AUTO = 0,  // packing: what is fastest for the shape; a call: what the weights were packed for
     HT_BINARY_DIRECT = 1,  // words of bits along the channels: xor, count, add
     HT_BINARY_PIXELS = 2,  // a bit of a vector is a pixel; weights are lists of channels
-    HT_BINARY_CHANNELS = 3  // a bit of a vector is an output channel; pixels are lists of channels
+    HT_BINARY_CHANNELS = 3,  // a bit of a vector is an output channel; pixels are lists of channels
+    HT_BINARY_TREE = 4  // as PIXELS, but outputs are lists of where they differ from each other: see mst.h
 } ht_binary_design;
 
 /// How a call is to run. A null pointer means the same as a zeroed struct.
