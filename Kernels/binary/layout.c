@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "channels.h"
-#include "pixels.h"
+#include "lists.h"
 
 // What a design needs besides the words. Errors: OVERFLOW.
 static ht_status bytes_behind(const ht_binary_layout *l, size_t *bytes) {
     switch (l->of.design) {
-    case HT_BINARY_PIXELS: return ht_binary_pixels_bytes(l, bytes);
+    case HT_BINARY_PIXELS:
+    case HT_BINARY_TREE: return ht_binary_lists_bytes(l, bytes);
     case HT_BINARY_CHANNELS: return ht_binary_channels_bytes(l, bytes);
     default: *bytes = 0; return HT_OK;
     }
@@ -26,7 +27,9 @@ ht_status ht_binary_layout_make(const ht_binary_weights *of, ht_binary_layout *l
                 ht_mul(l->taps, l->tap_words * HT_BINARY_BLOCK, &l->block_words) &&
                 ht_mul(l->blocks, l->block_words, &words) && ht_mul(words, sizeof(uint32_t), &l->behind) &&
                 ht_add(l->behind, sizeof(ht_blob_header), &l->behind);
-    ht_status status = fits ? bytes_behind(l, &behind) : HT_ERROR_OVERFLOW;
+    ht_status status = fits ? HT_OK : HT_ERROR_OVERFLOW;
+    if (!status && of->design == HT_BINARY_PIXELS) status = ht_binary_lists_plan(&l->of);
+    if (!status) status = bytes_behind(l, &behind);
     if (status) return status;
     return ht_add(l->behind, behind, &l->bytes) && l->bytes <= PTRDIFF_MAX ? HT_OK : HT_ERROR_OVERFLOW;
 }
@@ -36,6 +39,8 @@ void ht_binary_layout_seal(const ht_binary_layout *l, void *packed) {
     *header = (ht_blob_header){.kind = HT_BLOB_BINARY,
                                .layout = (uint16_t)l->of.design,
                                .dtype = HT_DTYPE_B1,
+                               .n = (uint32_t)l->of.list_groups,
+                               .m = (uint32_t)l->of.chunks,
                                .rows = l->of.outputs,
                                .columns = l->of.tap_columns,
                                .bytes = l->bytes,
@@ -50,14 +55,19 @@ ht_status ht_binary_layout_open(const void *packed, size_t size, ht_binary_layou
     ht_status status = ht_blob_open(packed, size, &h);
     if (status) return status;
     if (h.kind != HT_BLOB_BINARY) return HT_ERROR_BLOB_FOREIGN;
-    if (h.layout < HT_BINARY_DIRECT || h.layout > HT_BINARY_CHANNELS) return HT_ERROR_BLOB_VERSION;
-    if (h.dtype != HT_DTYPE_B1 || h.n || h.m || h.shared_rows != 1 || h.flags) return HT_ERROR_BLOB_CORRUPT;
+    if (h.layout < HT_BINARY_DIRECT || h.layout > HT_BINARY_TREE) return HT_ERROR_BLOB_VERSION;
+    if (h.dtype != HT_DTYPE_B1 || h.shared_rows != 1 || h.flags) return HT_ERROR_BLOB_CORRUPT;
     if (!h.kernel_height || !h.kernel_width || h.rows > SIZE_MAX || h.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
-    const ht_binary_weights of = {(size_t)h.rows, (size_t)h.columns, h.kernel_height, h.kernel_width,
-                                  (ht_binary_design)h.layout};
+    const ht_binary_weights of = {(size_t)h.rows,
+                                  (size_t)h.columns,
+                                  h.kernel_height,
+                                  h.kernel_width,
+                                  (ht_binary_design)h.layout,
+                                  h.m,
+                                  h.n};
     status = ht_binary_layout_make(&of, l);
-    if (status || l->bytes != h.bytes) return HT_ERROR_BLOB_CORRUPT;
-    return l->of.design == HT_BINARY_PIXELS ? ht_binary_pixels_check(l, packed) : HT_OK;
+    if (status || l->bytes != h.bytes || l->of.chunks != h.m || l->of.list_groups != h.n) return HT_ERROR_BLOB_CORRUPT;
+    return ht_binary_has_lists(l->of.design) ? ht_binary_lists_check(l, packed) : HT_OK;
 }
 
 ht_status ht_binary_layout_check_groups(const ht_binary_layout *l, const void *packed, size_t size, size_t groups) {

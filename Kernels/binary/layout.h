@@ -3,7 +3,7 @@
 //
 // Words of 32 bits along the inputs of a tap, [block of 16 outputs][tap][word][output]: a vector of a block's words
 // meets the same word of X in all lanes. Bits that are not there are 0. Behind the words lies what the design of the
-// weights needs besides: see pixels.h and channels.h.
+// weights needs besides: see lists.h and channels.h.
 #ifndef HT_BINARY_LAYOUT_H
 #define HT_BINARY_LAYOUT_H
 
@@ -17,12 +17,17 @@ enum { HT_BINARY_BLOCK = 16, HT_BINARY_WORD = 32 };
 /// scale to 64 bytes, and a list has a multiple of so many entries.
 enum { HT_BINARY_LIST_UNIT = 8, HT_BINARY_LIST_GROUP = 8 };
 
+static inline bool ht_binary_has_lists(ht_binary_design design) {
+    return design == HT_BINARY_PIXELS || design == HT_BINARY_TREE;
+}
+
 /// What is packed: a product has one tap. Of one group.
 typedef struct ht_binary_weights {
     size_t outputs;
     size_t tap_columns;  // inputs at a tap
     size_t kernel_height, kernel_width;
     ht_binary_design design;  // never AUTO
+    size_t chunks, list_groups;  // of the lists of PIXELS and TREE, or 0: see lists.h
 } ht_binary_weights;
 
 typedef struct ht_binary_layout {
@@ -35,7 +40,7 @@ typedef struct ht_binary_layout {
     size_t bytes;        // of the blob
 } ht_binary_layout;
 
-/// Errors: OVERFLOW.
+/// What lists need is known, of a tree, or found here. Errors: OVERFLOW.
 ht_status ht_binary_layout_make(const ht_binary_weights *of, ht_binary_layout *layout);
 
 /// The layout of a blob, its header checked. Errors: NULL, ALIGNMENT, BLOB_*.

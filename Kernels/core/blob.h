@@ -26,7 +26,7 @@ typedef struct ht_blob_header {
     uint16_t kind;        // ht_blob_kind
     uint16_t layout;      // how the kind lays its body out
     uint16_t dtype;       // ht_dtype of the values
-    uint32_t n, m;        // the pattern
+    uint32_t n, m;        // the pattern; of signs, what lists need: layout.c
     uint64_t rows;        // outputs
     uint64_t columns;     // inputs, at each tap
     uint64_t bytes;       // the whole blob, this header included
