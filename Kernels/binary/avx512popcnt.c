@@ -222,7 +222,8 @@ static const ht_binary_vectors vectors = {tile, true, ht_sums_store_avx512};
 
 void ht_binary_gemm_avx512popcnt(const ht_binary_task *task) {
     switch (ht_binary_design_of(task)) {
-    case HT_BINARY_PIXELS: {
+    case HT_BINARY_PIXELS:
+    case HT_BINARY_TREE: {
         ht_binary_task rest = *task;
         rest.t_begin = ht_binary_pixels_run(task);
         if (rest.t_begin < rest.t_end) ht_binary_tiles_run(&vectors, &rest);

@@ -28,7 +28,7 @@ ht_status ht_binary_layout_make(const ht_binary_weights *of, ht_binary_layout *l
                 ht_mul(l->blocks, l->block_words, &words) && ht_mul(words, sizeof(uint32_t), &l->behind) &&
                 ht_add(l->behind, sizeof(ht_blob_header), &l->behind);
     ht_status status = fits ? HT_OK : HT_ERROR_OVERFLOW;
-    if (!status && of->design == HT_BINARY_PIXELS) status = ht_binary_lists_plan(&l->of);
+    if (!status && ht_binary_has_lists(of->design)) status = ht_binary_lists_plan(&l->of);
     if (!status) status = bytes_behind(l, &behind);
     if (status) return status;
     return ht_add(l->behind, behind, &l->bytes) && l->bytes <= PTRDIFF_MAX ? HT_OK : HT_ERROR_OVERFLOW;
@@ -58,13 +58,8 @@ ht_status ht_binary_layout_open(const void *packed, size_t size, ht_binary_layou
     if (h.layout < HT_BINARY_DIRECT || h.layout > HT_BINARY_TREE) return HT_ERROR_BLOB_VERSION;
     if (h.dtype != HT_DTYPE_B1 || h.shared_rows != 1 || h.flags) return HT_ERROR_BLOB_CORRUPT;
     if (!h.kernel_height || !h.kernel_width || h.rows > SIZE_MAX || h.columns > SIZE_MAX) return HT_ERROR_BLOB_CORRUPT;
-    const ht_binary_weights of = {(size_t)h.rows,
-                                  (size_t)h.columns,
-                                  h.kernel_height,
-                                  h.kernel_width,
-                                  (ht_binary_design)h.layout,
-                                  h.m,
-                                  h.n};
+    const ht_binary_weights of = {
+        (size_t)h.rows, (size_t)h.columns, h.kernel_height, h.kernel_width, (ht_binary_design)h.layout, h.m, h.n};
     status = ht_binary_layout_make(&of, l);
     if (status || l->bytes != h.bytes || l->of.chunks != h.m || l->of.list_groups != h.n) return HT_ERROR_BLOB_CORRUPT;
     return ht_binary_has_lists(l->of.design) ? ht_binary_lists_check(l, packed) : HT_OK;

@@ -40,7 +40,7 @@ typedef struct ht_binary_layout {
     size_t bytes;        // of the blob
 } ht_binary_layout;
 
-/// What lists need is known, of a tree, or found here. Errors: OVERFLOW.
+/// Sets what the design needs of weights, but list_groups along a tree. Errors: OVERFLOW.
 ht_status ht_binary_layout_make(const ht_binary_weights *of, ht_binary_layout *layout);
 
 /// The layout of a blob, its header checked. Errors: NULL, ALIGNMENT, BLOB_*.

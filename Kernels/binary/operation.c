@@ -128,7 +128,7 @@ const void *ht_binary_residual(const ht_binary_task *task, size_t t, size_t colu
 static ht_status check_options(const operation *op, const ht_entry **entry, int *threads) {
     const ht_options *options = op->options;
     if (options->threads < 0) return HT_ERROR_THREADS;
-    if ((unsigned)options->binary_design > HT_BINARY_CHANNELS) return HT_ERROR_DESIGN;
+    if ((unsigned)options->binary_design > HT_BINARY_TREE) return HT_ERROR_DESIGN;
     *threads = ht_resolve_threads(options->threads);
     return ht_pick(op->product->table, options->isa, entry);
 }
@@ -252,7 +252,8 @@ static void choose_pieces(split *s, int threads) {
     const size_t columns = s->whole.o_end - s->whole.o_begin;
     const double of_rows = (double)largest_piece(rows, n, HT_BINARY_ROWS) * (double)columns;
     const double of_columns = (double)largest_piece(columns, n, HT_BINARY_COLUMNS) * (double)rows;
-    const bool by_rows = of_rows <= of_columns || groups_of(s->op) > 1;
+    const bool together = groups_of(s->op) > 1 || s->whole.layout->of.design == HT_BINARY_TREE;
+    const bool by_rows = of_rows <= of_columns || together;
     s->row_pieces = by_rows ? ht_max(1, ht_min(n, ht_ceil_div(rows, HT_BINARY_ROWS))) : 1;
     s->column_pieces = by_rows ? 1 : ht_min(n, ht_ceil_div(columns, HT_BINARY_COLUMNS));
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packing signs for products, and back.
+#include "pack.h"
+
 #include <string.h>
 
 #include "channels.h"
@@ -7,35 +9,38 @@
 #include "core/simd.h"
 #include "core/threads.h"
 #include "designs.h"
-#include "halftone/binary_conv.h"
-#include "pixels.h"
+#include "lists.h"
+#include "mst/tree.h"
 
-// What the calls for matrices and for filters have in common: `groups` blobs, one behind the other.
+// What is packed: `groups` blobs, one behind the other.
 typedef struct weights {
     ht_binary_layout layout;
     size_t groups;
     size_t columns;  // signs of a row
     size_t bytes;    // of all blobs
+    ht_binary_rows rows;
 } weights;
+
+static ht_status set_bytes(weights *w) {
+    return ht_mul(w->layout.bytes, w->groups, &w->bytes) && w->bytes <= PTRDIFF_MAX ? HT_OK : HT_ERROR_OVERFLOW;
+}
 
 // `conv` is null for a matrix.
 static ht_status weights_make(ht_binary_weights of, const ht_conv *conv, const ht_options *options, weights *w) {
     const ht_binary_design asked = options ? options->binary_design : HT_BINARY_AUTO;
-    const size_t groups = conv ? conv->shape.groups : 1;
-    if ((unsigned)asked > HT_BINARY_CHANNELS) return HT_ERROR_DESIGN;
+    if ((unsigned)asked >= HT_BINARY_TREE) return HT_ERROR_DESIGN;
     of.design = HT_BINARY_DIRECT;
+    *w = (weights){.groups = conv ? conv->shape.groups : 1};
     ht_status status = ht_binary_layout_make(&of, &w->layout);
     if (status) return status;
     of.design = ht_binary_choose_design(&w->layout, conv, asked);
     status = ht_binary_layout_make(&of, &w->layout);
-    w->groups = groups;
     w->columns = w->layout.taps * of.tap_columns;
-    if (status) return status;
-    return ht_mul(w->layout.bytes, groups, &w->bytes) && w->bytes <= PTRDIFF_MAX ? HT_OK : HT_ERROR_OVERFLOW;
+    return status ? status : set_bytes(w);
 }
 
 static ht_status matrix_make(size_t outputs, size_t inputs, const ht_options *options, weights *w) {
-    const ht_binary_weights of = {outputs, inputs, 1, 1, HT_BINARY_AUTO};
+    const ht_binary_weights of = {outputs, inputs, 1, 1, HT_BINARY_AUTO, 0, 0};
     return weights_make(of, NULL, options, w);
 }
 
@@ -45,9 +50,61 @@ static ht_status filters_make(const ht_conv_shape *shape, const ht_options *opti
     if (status) return status;
     const ht_conv_shape *s = &conv.shape;
     if (s->kernel_height > UINT16_MAX || s->kernel_width > UINT16_MAX) return HT_ERROR_OVERFLOW;
-    const ht_binary_weights of = {s->outputs / s->groups, s->channels / s->groups, s->kernel_height, s->kernel_width,
-                                  HT_BINARY_AUTO};
+    const ht_binary_weights of = {
+        s->outputs / s->groups, s->channels / s->groups, s->kernel_height, s->kernel_width, HT_BINARY_AUTO, 0, 0};
     return weights_make(of, &conv, options, w);
+}
+
+// MARK: trees
+
+static size_t all_rows(const weights *w) { return w->groups * w->layout.of.outputs; }
+
+// The rows of a group, as if there were no others.
+static ht_binary_rows rows_of(const weights *w, size_t group) {
+    const ht_binary_rows *all = &w->rows;
+    const size_t first = group * w->layout.of.outputs;
+    return (ht_binary_rows){(const char *)all->at + first * all->stride, all->stride,
+                            all->parent ? all->parent + first : NULL, all->order ? all->order + first : NULL};
+}
+
+// Finds an order of the rows of each group, which the caller frees.
+static ht_status order_groups(weights *w) {
+    const size_t outputs = w->layout.of.outputs;
+    int32_t *order = ht_allocate(all_rows(w) * sizeof *order);
+    ht_status status = order ? HT_OK : HT_ERROR_MEMORY;
+    for (size_t group = 0; group < w->groups && !status; group++)
+        status = ht_mst_order(outputs, w->rows.parent + group * outputs, order + group * outputs);
+    w->rows.order = order;
+    return status;
+}
+
+// All groups have room for the longest lists, so that their blobs have one layout.
+static ht_status measure_groups(weights *w) {
+    ht_binary_weights of = w->layout.of;
+    of.design = HT_BINARY_TREE;
+    ht_status status = HT_OK;
+    for (size_t group = 0; group < w->groups && !status; group++) {
+        const ht_binary_rows rows = rows_of(w, group);
+        status = ht_binary_lists_measure(&rows, &of);
+    }
+    if (!status) status = ht_binary_layout_make(&of, &w->layout);
+    return status ? status : set_bytes(w);
+}
+
+// `order` of the rows is the caller's to free, whatever is returned.
+static ht_status signs_make(const ht_binary_signs *s, const ht_options *options, weights *w) {
+    const ht_options direct = {.binary_design = HT_BINARY_DIRECT};
+    const ht_options *chosen = s->along_tree ? &direct : options;
+    *w = (weights){.groups = 0};
+    ht_status status = s->shape ? filters_make(s->shape, chosen, w) : matrix_make(s->outputs, s->inputs, chosen, w);
+    w->rows = (ht_binary_rows){s->rows, s->stride, NULL, NULL};
+    if (status || !s->along_tree) return status;
+    status = ht_check_bits(s->rows, all_rows(w), w->columns, &w->rows.stride);
+    if (status) return status;
+    if (!s->parent && all_rows(w)) return HT_ERROR_NULL;
+    w->rows.parent = s->parent;
+    status = order_groups(w);
+    return status ? status : measure_groups(w);
 }
 
 // MARK: words
@@ -154,24 +211,27 @@ static void unpack_piece(void *context, size_t piece) {
     unpack_block(e->layout, from, outputs, rows, e->stride);
 }
 
-static ht_status pack(const weights *w, const uint64_t *from, size_t stride, void *packed, size_t packed_size,
-                      const ht_options *options) {
+static void pack_groups(const weights *w, char *packed, int threads) {
     const ht_binary_layout *l = &w->layout;
+    exchange e = {l, packed, (char *)(uintptr_t)w->rows.at, w->rows.stride};
+    ht_parallel(pack_piece, &e, w->groups * l->blocks, threads);
+    for (size_t group = 0; group < w->groups; group++, packed += l->bytes) {
+        const ht_binary_rows rows = rows_of(w, group);
+        if (ht_binary_has_lists(l->of.design)) ht_binary_lists_pack(l, &rows, packed);
+        if (l->of.design == HT_BINARY_CHANNELS) ht_binary_channels_pack(l, packed);
+        ht_binary_layout_seal(l, packed);
+    }
+}
+
+static ht_status pack(weights *w, void *packed, size_t packed_size, const ht_options *options) {
     const int threads = options ? options->threads : 0;
-    ht_status status = ht_check_bits(from, w->groups * l->of.outputs, w->columns, &stride);
+    ht_status status = ht_check_bits(w->rows.at, all_rows(w), w->columns, &w->rows.stride);
     if (status) return status;
     if (threads < 0) return HT_ERROR_THREADS;
     if (!packed) return HT_ERROR_NULL;
     if (!ht_is_aligned(packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
     if (packed_size < w->bytes) return HT_ERROR_BUFFER_SIZE;
-    exchange e = {l, packed, (char *)(uintptr_t)from, stride};
-    ht_parallel(pack_piece, &e, w->groups * l->blocks, ht_resolve_threads(threads));
-    for (size_t group = 0; group < w->groups; group++) {
-        char *blob = (char *)packed + group * l->bytes;
-        if (l->of.design == HT_BINARY_PIXELS) ht_binary_pixels_pack(l, blob);
-        if (l->of.design == HT_BINARY_CHANNELS) ht_binary_channels_pack(l, blob);
-        ht_binary_layout_seal(l, blob);
-    }
+    pack_groups(w, packed, ht_resolve_threads(threads));
     return HT_OK;
 }
 
@@ -195,34 +255,48 @@ static ht_status unpack(const weights *w, const void *packed, size_t packed_size
     return HT_OK;
 }
 
-// MARK: the public face
+// MARK: shared with channel reuse
 
-ht_status ht_binary_packed_size(size_t outputs, size_t inputs, const ht_options *options, size_t *size) {
+ht_status ht_binary_signs_packed_size(const ht_binary_signs *signs, const ht_options *options, size_t *size) {
     weights w;
-    ht_status status = size ? matrix_make(outputs, inputs, options, &w) : HT_ERROR_NULL;
+    if (!size) return HT_ERROR_NULL;
+    ht_status status = signs_make(signs, options, &w);
     if (!status) *size = w.bytes;
+    ht_free((void *)(uintptr_t)w.rows.order);
     return status;
 }
 
-ht_status ht_binary_conv_packed_size(const ht_conv_shape *shape, const ht_options *options, size_t *size) {
+ht_status ht_binary_signs_pack(const ht_binary_signs *signs, void *packed, size_t packed_size,
+                               const ht_options *options) {
     weights w;
-    ht_status status = size ? filters_make(shape, options, &w) : HT_ERROR_NULL;
-    if (!status) *size = w.bytes;
+    ht_status status = signs_make(signs, options, &w);
+    if (!status) status = pack(&w, packed, packed_size, options);
+    ht_free((void *)(uintptr_t)w.rows.order);
     return status;
+}
+
+// MARK: the public face
+
+ht_status ht_binary_packed_size(size_t outputs, size_t inputs, const ht_options *options, size_t *size) {
+    const ht_binary_signs signs = {.outputs = outputs, .inputs = inputs};
+    return ht_binary_signs_packed_size(&signs, options, size);
+}
+
+ht_status ht_binary_conv_packed_size(const ht_conv_shape *shape, const ht_options *options, size_t *size) {
+    const ht_binary_signs signs = {.shape = shape};
+    return shape ? ht_binary_signs_packed_size(&signs, options, size) : HT_ERROR_NULL;
 }
 
 ht_status ht_binary_pack(size_t outputs, size_t inputs, const uint64_t *from, size_t stride, void *packed,
                          size_t packed_size, const ht_options *options) {
-    weights w;
-    ht_status status = matrix_make(outputs, inputs, options, &w);
-    return status ? status : pack(&w, from, stride, packed, packed_size, options);
+    const ht_binary_signs signs = {.outputs = outputs, .inputs = inputs, .rows = from, .stride = stride};
+    return ht_binary_signs_pack(&signs, packed, packed_size, options);
 }
 
 ht_status ht_binary_conv_pack(const ht_conv_shape *shape, const uint64_t *from, size_t stride, void *packed,
                               size_t packed_size, const ht_options *options) {
-    weights w;
-    ht_status status = filters_make(shape, options, &w);
-    return status ? status : pack(&w, from, stride, packed, packed_size, options);
+    const ht_binary_signs signs = {.shape = shape, .rows = from, .stride = stride};
+    return shape ? ht_binary_signs_pack(&signs, packed, packed_size, options) : HT_ERROR_NULL;
 }
 
 ht_status ht_binary_unpack(size_t outputs, size_t inputs, const void *packed, size_t packed_size, uint64_t *to,

@@ -106,8 +106,10 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(limit, p->views * p->outputs);
     TAKE(all, ht_round_up(p->channels, 8));
     TAKE(inverted, p->outputs);
+    TAKE(turned, p->outputs);
     TAKE(strings, p->strings_at_once * p->string_rows * HT_PANELS_VECTOR);
-    TAKE(counters, p->lists.chunks > 1 ? p->outputs * p->counter_bits * HT_PANELS_VECTOR : 0);
+    const bool keeps_counters = p->lists.chunks > 1 || l->of.design == HT_BINARY_TREE;
+    TAKE(counters, keeps_counters ? p->outputs * p->counter_bits * HT_PANELS_VECTOR : 0);
 #undef TAKE
     // An entry of a list can be any number of 16 bits, 8 bytes apart.
     return ht_max(bytes, (size_t)UINT16_MAX * 8 + HT_PANELS_VECTOR);

@@ -54,7 +54,7 @@ typedef struct ht_binary_panels {
     char *inputs;      // [input of a chunk, then zeros] of a panel
     char *strings;     // [block of lanes][string row]
     uint64_t *words;   // of 512 lanes
-    char *counters;    // [output][bit], between chunks
+    char *counters;    // [output][bit], between chunks, and of parents
     char *signs;       // [output]
     char *view_lanes;  // [view]
     char *tap_lanes;   // [tap]
@@ -62,7 +62,7 @@ typedef struct ht_binary_panels {
     ht_binary_view *view;
     int32_t *limit;    // [view][output]
     uint16_t *all;     // the list of all channels
-    int8_t *inverted;  // [output]: -1 or 0
+    int8_t *inverted, *turned;  // [output]: -1 or 0
 } ht_binary_panels;
 
 /// Fills in all but the lists; the scratch may be null. Returns its size.

@@ -3,8 +3,9 @@
 //
 // With S the inputs of a pixel that are -1 and that the list of an output names, and A those of all its inputs, a pixel
 // differs from the weights in (-1 seen) + T places, T = 2 S - A, where the list is of weights that are +1, and in (-1
-// seen) - T where it is of those that are -1. Counters hold T / 2 from floor(-A / 2) on, and the lowest bit of A is
-// that of T.
+// seen) - T where it is of those that are -1. Counters hold C = floor(T / 2) from floor(-A / 2) on, and the lowest bit
+// of A is that of T. Along a tree an output begins with the counters of its parent. Turned counters hold ~C, which with
+// the other lowest bit is -T.
 #if defined(__x86_64__)
 #if defined(__clang__)
 #pragma clang attribute push(                                                                           \
@@ -39,7 +40,7 @@ HT_INLINE void store(char *vectors, size_t i, __m512i v) { _mm512_store_si512(ve
 
 // Word `word` of the pixels in 512 lanes of X from `first` on, which may be in front of the images.
 static void gather_words(const job *j, ptrdiff_t first, size_t word, uint64_t *words) {
-    const char *x = (const char *)j->task->x + word * sizeof *words;
+    const char *x = (const char *)j->task->x + j->task->x_first / 8 + word * sizeof *words;
     const size_t stride = j->task->x_stride;
     size_t i = first < 0 ? ht_min(HT_BINARY_PANEL, (size_t)-first) : 0;
     memset(words, 0, i * sizeof *words);
@@ -229,34 +230,48 @@ HT_INLINE __m512i find_base(const job *j, const ht_binary_view *view, size_t o, 
 
 HT_INLINE __m512i half(__m512i v) { return _mm512_srai_epi32(v, 1); }
 
+// Which of 16 outputs have a flag.
+HT_INLINE __mmask16 flags_of(const job *j, size_t o, __mmask16 present, uint8_t flag) {
+    const __m128i flags = _mm_maskz_loadu_epi8(present, j->p.lists.flags + o);
+    return _mm_test_epi8_mask(flags, _mm_set1_epi8((char)flag));
+}
+
+HT_INLINE __mmask16 flips_of(const ht_binary_threshold *threshold, size_t column, size_t count) {
+    uint16_t flips = 0;
+    if (threshold && threshold->flip) memcpy(&flips, threshold->flip + column / 8, ht_ceil_div(count, 8));
+    return (__mmask16)flips;
+}
+
 // A sum is base - 2 T where lists are of weights that are +1, base + 2 T where of those that are -1; of an X of zeros
-// and ones T and -T. It is below the level where T < limit, or where T >= limit: then signs are inverted.
+// and ones T and -T. It is below the level where T < limit, or where T >= limit: then signs are inverted. What is
+// turned, is so once more, and -T >= -limit.
 static void find_limits(job *j) {
     const ht_binary_task *task = j->task;
     const ht_binary_threshold *threshold = task->epilogue.threshold;
     const int32_t inputs = (int32_t)(task->layout->taps * task->layout->of.tap_columns);
     const bool adds = task->x_dtype == HT_DTYPE_U1;
-    const __m512i one = _mm512_set1_epi32(1);
+    const __m512i one = _mm512_set1_epi32(1), zero = _mm512_setzero_si512();
     for (size_t o = task->o_begin; o < task->o_end; o += 16) {
-        const size_t count = ht_min(16, task->o_end - o);
+        const size_t count = ht_min(16, task->o_end - o), column = task->y_first + o;
         const __mmask16 present = (__mmask16)((1u << count) - 1);
-        const __m128i of_plus = _mm_maskz_loadu_epi8(present, j->p.lists.of_plus + o);
-        const __mmask16 plus = _mm_test_epi8_mask(of_plus, of_plus);
-        uint16_t flips = 0;
-        if (threshold && threshold->flip) memcpy(&flips, threshold->flip + o / 8, ht_ceil_div(count, 8));
-        const __mmask16 inverted = (__mmask16)(plus ^ flips ^ (adds ? 0xffff : 0));
+        const __mmask16 plus = flags_of(j, o, present, HT_BINARY_OF_PLUS);
+        const __mmask16 turned = flags_of(j, o, present, HT_BINARY_TURNED);
+        const __mmask16 inverted =
+            (__mmask16)(plus ^ turned ^ flips_of(threshold, column, count) ^ (adds ? 0xffff : 0));
         _mm_storeu_si128((__m128i *)(void *)(j->p.inverted + o), _mm_movm_epi8(inverted));
-        const __m512i zero = _mm512_setzero_si512(), all = count_minus(j, NULL, o, present);
+        _mm_storeu_si128((__m128i *)(void *)(j->p.turned + o), _mm_movm_epi8(turned));
+        const __m512i all = count_minus(j, NULL, o, present);
         const __m512i levels =
-            threshold && threshold->level ? _mm512_maskz_loadu_epi32(present, threshold->level + o) : zero;
+            threshold && threshold->level ? _mm512_maskz_loadu_epi32(present, threshold->level + column) : zero;
         const __m512i level = clamp(levels, inputs);
         for (size_t v = 0; v < j->p.views; v++) {
             const __m512i base = find_base(j, &j->p.view[v], o, present, all);
             const __m512i of_plus_limit = adds ? level : _mm512_add_epi32(half(_mm512_sub_epi32(base, level)), one);
             const __m512i of_minus_limit =
                 adds ? _mm512_sub_epi32(one, level) : half(_mm512_add_epi32(_mm512_sub_epi32(level, base), one));
-            const __m512i limit = _mm512_mask_blend_epi32(plus, of_minus_limit, of_plus_limit);
-            _mm512_storeu_si512(j->p.limit + v * j->p.outputs + o, clamp(limit, inputs));
+            const __m512i limit = clamp(_mm512_mask_blend_epi32(plus, of_minus_limit, of_plus_limit), inputs);
+            const __m512i either = _mm512_mask_sub_epi32(limit, turned, zero, limit);
+            _mm512_storeu_si512(j->p.limit + v * j->p.outputs + o, either);
         }
     }
 }
@@ -325,7 +340,8 @@ HT_INLINE __m512i limit_bit(const job *j, uint32_t sets[HT_PANELS_TABLES][16], s
 HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size_t n, const bool one_table) {
     uint32_t sets[HT_PANELS_TABLES][16];
     find_sets(j, o, sets);
-    __m512i below = _mm512_andnot_si512(j->lowest, limit_bit(j, sets, 0, one_table));
+    const __m512i lowest = _mm512_xor_si512(j->lowest, _mm512_set1_epi64(j->p.turned[o]));
+    __m512i below = _mm512_andnot_si512(lowest, limit_bit(j, sets, 0, one_table));
     HT_UNROLL
     for (size_t bit = 0; bit + 1 < n; bit++)
         below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1, one_table), below, 0x8E);
@@ -333,27 +349,55 @@ HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size
     store(j->p.signs, o, _mm512_xor_si512(below, _mm512_set1_epi64(j->p.inverted[o])));
 }
 
+HT_INLINE char *counters_of(const job *j, size_t o) { return vector(j->p.counters, o * j->p.counter_bits); }
+
+// What an output begins a chunk with: with an array of its own, with its parent's, or with what all have.
+HT_INLINE const char *counters_before(const job *j, size_t chunk, size_t o) {
+    const int32_t parent = j->p.lists.parent[o];
+    if (chunk) return counters_of(j, o);
+    return parent == HT_BINARY_ROOT ? (const char *)j->start : counters_of(j, (size_t)parent);
+}
+
+// Adds both lists of a step to the counters, which are turned between them if it has a parent.
+HT_INLINE void add_lists(const job *j, size_t step, bool has_parent, __m512i *sum, const size_t n) {
+    const uint32_t *ends = j->p.lists.end + step * 2;
+    size_t from = step ? ends[-1] : 0;
+    for (size_t list = 0; list < 1 + (size_t)has_parent; list++) {
+        const uint16_t *entries = j->p.lists.entries + from * HT_BINARY_LIST_GROUP;
+        const size_t count = (ends[list] - from) * HT_BINARY_LIST_GROUP;
+        if (list) {
+            HT_UNROLL
+            for (size_t bit = 0; bit < n; bit++) sum[bit] = _mm512_xor_si512(sum[bit], _mm512_set1_epi64(-1));
+        }
+        if (count >= HT_SLICES_LONG)
+            ht_slices_add_list(entries, count, j->p.inputs, sum, n);
+        else
+            ht_slices_add_short(entries, count, j->p.inputs, sum, n);
+        from = ends[list];
+    }
+}
+
 // All outputs against a chunk.
 HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
     const ht_binary_lists *lists = &j->p.lists;
-    for (size_t o = j->task->o_begin; o < j->task->o_end; o++) {
-        const size_t list = chunk * j->task->layout->of.outputs + o;
-        const size_t from = list ? lists->end[list - 1] : 0, end = lists->end[list];
-        char *counters = vector(j->p.counters, o * j->p.counter_bits);
+    const size_t outputs = j->task->layout->of.outputs;
+    const bool is_last = chunk + 1 == lists->chunks;
+    for (size_t step = j->task->o_begin; step < j->task->o_end; step++) {
+        const size_t o = lists->order[step];
+        const char *before = counters_before(j, chunk, o);
         __m512i sum[HT_SLICES_MAX];
         HT_UNROLL
-        for (size_t bit = 0; bit < n; bit++) sum[bit] = chunk ? load(counters, bit) : j->start[bit];
-        ht_slices_add_list(lists->entries + from * HT_BINARY_LIST_GROUP, (end - from) * HT_BINARY_LIST_GROUP,
-                           j->p.inputs, sum, n);
-        if (chunk + 1 == lists->chunks) {
-            if (j->present_count <= HT_PANELS_TABLE_VIEWS)
-                find_signs(j, o, sum, n, true);
-            else
-                find_signs(j, o, sum, n, false);
-            continue;
+        for (size_t bit = 0; bit < n; bit++) sum[bit] = load(before, bit);
+        add_lists(j, chunk * outputs + step, lists->parent[o] != HT_BINARY_ROOT, sum, n);
+        if (!is_last || lists->flags[o] & HT_BINARY_PARENT) {
+            HT_UNROLL
+            for (size_t bit = 0; bit < n; bit++) store(counters_of(j, o), bit, sum[bit]);
         }
-        HT_UNROLL
-        for (size_t bit = 0; bit < n; bit++) store(counters, bit, sum[bit]);
+        if (!is_last) continue;
+        if (j->present_count <= HT_PANELS_TABLE_VIEWS)
+            find_signs(j, o, sum, n, true);
+        else
+            find_signs(j, o, sum, n, false);
     }
 }
 
@@ -380,7 +424,7 @@ static void scatter_words(const job *j, const uint64_t *words, size_t word) {
         const ht_binary_line line = ht_binary_line_at(&j->p.y, j->lane + i);
         const size_t left = line.count && line.pixel < task->t_end ? task->t_end - line.pixel : 0;
         const size_t count = ht_min(ht_min(line.count, left), HT_BINARY_PANEL - i);
-        char *y = (char *)task->y + line.pixel * task->y_stride + word * sizeof *words;
+        char *y = (char *)task->y + line.pixel * task->y_stride + task->y_first / 8 + word * sizeof *words;
         if (task->y_stride == sizeof *words)
             memcpy(y, words + i, count * sizeof *words);
         else

@@ -11,7 +11,8 @@
 #include "layout.h"
 
 enum {
-    HT_SLICES_MAX = 16  // bits of a counter, at most
+    HT_SLICES_MAX = 16,  // bits of a counter, at most
+    HT_SLICES_LONG = 128  // entries from which on a list is worth filling a pipe
 };
 
 // MARK: adders
@@ -180,6 +181,44 @@ HT_INLINE void ht_slices_add_list(const uint16_t *list, size_t count, const char
     }
     if (count & 8) of8 = ht_slices_add8(list, vectors, sum, &p);
     ht_slices_drain(&p, of8, of16, of32, sum, n);
+}
+
+// MARK: short lists
+
+/// Adds the vectors of 8 entries; returns what is carried to the bit 8.
+HT_INLINE __m512i ht_slices_sum8(const uint16_t *list, const char *vectors, __m512i *sum) {
+    const char *v[8];
+    ht_slices_addresses(list, vectors, v);
+    ht_slices_addresses(list + 4, vectors, v + 4);
+    __m512i two[4];
+    HT_UNROLL
+    for (size_t i = 0; i < 4; i++) two[i] = ht_slices_full_add_from(&sum[0], ht_slices_load(v[2 * i]), v[2 * i + 1]);
+    const __m512i four0 = ht_slices_full_add(&sum[1], two[0], two[1]);
+    const __m512i four1 = ht_slices_full_add(&sum[1], two[2], two[3]);
+    return ht_slices_full_add(&sum[2], four0, four1);
+}
+
+HT_INLINE __m512i ht_slices_sum16(const uint16_t *list, const char *vectors, __m512i *sum) {
+    const __m512i a = ht_slices_sum8(list, vectors, sum), b = ht_slices_sum8(list + 8, vectors, sum);
+    return ht_slices_full_add(&sum[3], a, b);
+}
+
+/// As ht_slices_add_list, for lists so short that they would spend more on a pipe than it gains them.
+HT_INLINE void ht_slices_add_short(const uint16_t *list, size_t count, const char *vectors, __m512i *sum,
+                                   const size_t n) {
+    for (; count >= 32; count -= 32, list += 32) {
+        const __m512i a = ht_slices_sum16(list, vectors, sum), b = ht_slices_sum16(list + 16, vectors, sum);
+        __m512i carry = ht_slices_full_add(&sum[4], a, b);
+        HT_UNROLL
+        for (size_t bit = 5; bit < n; bit++) carry = ht_slices_half_add(&sum[bit], carry);
+    }
+    if (count == 0) return;
+    __m512i of8 = _mm512_setzero_si512(), of16 = of8;
+    if (count & 16) of16 = ht_slices_sum16(list, vectors, sum);
+    if (count & 8) of8 = ht_slices_sum8(list + (count & 16), vectors, sum);
+    __m512i carry = ht_slices_full_add(&sum[4], of16, ht_slices_half_add(&sum[3], of8));
+    HT_UNROLL
+    for (size_t bit = 5; bit < n; bit++) carry = ht_slices_half_add(&sum[bit], carry);
 }
 
 // MARK: transposing

@@ -31,7 +31,8 @@ const char *ht_status_text(ht_status status) {
     case HT_ERROR_PERMUTATION: return "not a permutation of the output channels, or one that leaves a group";
     case HT_ERROR_ESTIMATOR: return "the gradient estimator is unknown or a parameter of it is out of its range";
     case HT_ERROR_DESIGN: return "the design of binary kernels is unknown, or this call cannot make it";
-    case HT_ERROR_TREE: return "the parents of outputs are out of range or go in a circle, or a cluster is out of range";
+    case HT_ERROR_TREE:
+        return "the parents of outputs are out of range or go in a circle, or a cluster is out of range";
     }
     return "unknown status";
 }

@@ -58,6 +58,10 @@ static void draw_shape(problem *p, draw *next, void *context) {
     s->height = p->is_product ? 1 : UP_TO(12), s->width = UP_TO(p->is_product || ONE_IN(8) ? 60 : 12);
     s->groups = !p->is_product && ONE_IN(3) ? 1 + UP_TO(4) : 1;
     s->channels = s->groups * draw_channels(next, context), s->outputs = s->groups * draw_channels(next, context);
+    if (ONE_IN(4)) {  // vectors full of pixels
+        s->width = p->is_product ? 400 + UP_TO(700) : s->width + 20, s->height = p->is_product ? 1 : s->height + 10;
+        s->channels = s->groups * (ONE_IN(4) ? 64 : 1 + UP_TO(30)), s->outputs = s->groups * (1 + UP_TO(9));
+    }
     s->kernel_height = p->is_product ? 1 : 1 + UP_TO(3), s->kernel_width = p->is_product ? 1 : 1 + UP_TO(3);
     s->stride_y = s->stride_x = s->dilation_y = s->dilation_x = 1;
     if (p->is_product) return;
@@ -93,6 +97,16 @@ static int8_t *draw_values(size_t rows, size_t columns, draw *next, void *contex
         values[i] = density == 0 ? 1 : density == 4 ? -1 : state >> 24 < density * 64 ? -1 : 1;
     }
     return values;
+}
+
+// Makes rows alike: each, but for some of its values, one before it or its negation.
+static void resemble(int8_t *values, size_t rows, size_t columns, draw *next, void *context) {
+    for (size_t r = 1; r < rows; r++) {
+        const int8_t *from = values + next(context) % r * columns;
+        const uint32_t kept = next(context);
+        for (size_t c = 0; c < columns; c++)
+            if (kept >> c % 31 & 1) values[r * columns + c] = (int8_t)(kept >> 31 ? -from[c] : from[c]);
+    }
 }
 
 static uint64_t *bits_of(const int8_t *values, size_t rows, size_t columns, size_t gap, size_t *stride) {
@@ -222,6 +236,7 @@ static void draw_problem(problem *p, draw *next, void *context) {
     const size_t inputs = taps(p) * group_channels(p);
     p->x = draw_values(x_pixels(p), p->shape.channels, next, context);
     p->w = draw_values(p->shape.outputs, inputs, next, context);
+    if (ONE_IN(2)) resemble(p->w, p->shape.outputs, inputs, next, context);
     p->x_bits = bits_of(p->x, x_pixels(p), p->shape.channels, UP_TO(2), &p->x_stride);
     p->w_bits = bits_of(p->w, p->shape.outputs, inputs, UP_TO(2), &p->w_stride);
     draw_window(p, next, context);
@@ -244,7 +259,41 @@ typedef struct packed {
     ht_status status;
 } packed;
 
-static packed pack(const problem *p, ht_binary_design design) {
+// A chain, a star, roots alone, or any tree over the outputs of each group, numbered from either end.
+static int32_t *draw_parents(const problem *p, draw *next, void *context) {
+    const size_t outputs = p->shape.outputs / p->shape.groups;
+    int32_t *parents = exactly(p->shape.outputs * 4, 16);
+    const uint32_t kind = UP_TO(4);
+    const bool backwards = ONE_IN(2);
+    for (size_t i = 0; i < p->shape.outputs; i++) {
+        const size_t row = i % outputs, group = i - row, at = backwards ? outputs - 1 - row : row;
+        const size_t from = kind == 0 ? row - 1 : kind == 1 ? 0 : kind == 2 ? row : next(context) % (row + 1);
+        const bool is_root = row == 0 || from == row;
+        parents[group + at] = is_root ? -1 : (int32_t)(backwards ? outputs - 1 - from : from);
+    }
+    return parents;
+}
+
+static packed pack_tree(const problem *p, const int32_t *parents) {
+    packed w = {0};
+    const ht_conv_shape *s = &p->shape;
+    w.status = p->is_product ? ht_mst_packed_size(s->outputs, s->channels, p->w_bits, p->w_stride, parents, &w.size)
+                             : ht_mst_conv_packed_size(s, p->w_bits, p->w_stride, parents, &w.size);
+    CHECK(w.status == HT_OK);
+    w.bytes = exactly(w.size, 64);
+    const ht_options *o = &p->options;
+    w.status = p->is_product ? ht_mst_pack(s->outputs, s->channels, p->w_bits, p->w_stride, parents, w.bytes, w.size, o)
+                             : ht_mst_conv_pack(s, p->w_bits, p->w_stride, parents, w.bytes, w.size, o);
+    return w;
+}
+
+static packed pack(const problem *p, ht_binary_design design, draw *next, void *context) {
+    if (design == HT_BINARY_TREE) {
+        int32_t *parents = draw_parents(p, next, context);
+        const packed w = pack_tree(p, parents);
+        free(parents);
+        return w;
+    }
     const ht_options options = {.binary_design = design, .threads = 1};
     packed w = {0};
     const ht_conv_shape *s = &p->shape;
@@ -381,15 +430,15 @@ bool is_product_of_signs_right(draw *next, void *context) {
     ht_isa rows[16];
     const size_t count = runnable(p.types.op, rows, COUNT(rows));
     bool right = count > 0;
-    for (ht_binary_design design = HT_BINARY_AUTO; design <= HT_BINARY_CHANNELS; design++) {
-        packed w = pack(&p, design);
+    for (ht_binary_design design = HT_BINARY_AUTO; design <= HT_BINARY_TREE; design++) {
+        packed w = pack(&p, design, next, context);
         right &= w.status == HT_OK && unpacks(&p, &w);
         for (size_t i = 0; i < count && w.status == HT_OK; i++) {
             if (rows[i] == HT_ISA_REF && design != HT_BINARY_AUTO) continue;  // it knows no designs
             ht_options options = p.options;
             options.isa = rows[i];
             options.threads = 1 + (int)UP_TO(2);
-            options.binary_design = ONE_IN(4) ? (ht_binary_design)UP_TO(HT_BINARY_CHANNELS) : HT_BINARY_AUTO;
+            options.binary_design = ONE_IN(4) ? (ht_binary_design)UP_TO(HT_BINARY_TREE) : HT_BINARY_AUTO;
             right &= is_run_right(&p, &w, &expected, gap, options, ONE_IN(2));
         }
         free(w.bytes);
@@ -433,7 +482,7 @@ static void damage_body(packed *w, draw *next, void *context) {
 void run_damaged_signs(draw *next, void *context) {
     problem p;
     draw_problem(&p, next, context);
-    packed w = pack(&p, (ht_binary_design)UP_TO(HT_BINARY_CHANNELS));
+    packed w = pack(&p, (ht_binary_design)UP_TO(HT_BINARY_TREE), next, context);
     const uint32_t kind = next(context);
     if (kind & 1) damage_body(&w, next, context);
     if (kind & 2) damage_headers(&p, &w, next, context);

@@ -162,7 +162,7 @@ static void test_errors(void) {
     REFUSES(HT_ERROR_OVERFLOW, c.t = SIZE_MAX / 8);
     REFUSES(HT_ERROR_BUFFER_SIZE, c.options.scratch = memory; c.options.scratch_size = 1);
     REFUSES(HT_ERROR_THREADS, c.options.threads = -1);
-    REFUSES(HT_ERROR_DESIGN, c.options.binary_design = (ht_binary_design)4);
+    REFUSES(HT_ERROR_DESIGN, c.options.binary_design = (ht_binary_design)5);
     REFUSES(HT_ERROR_ISA, c.options.isa = (ht_isa)99);
     REFUSES(HT_ERROR_WINDOW, c.options.row_end = T + 1);
     REFUSES(HT_ERROR_WINDOW, c.options.column_begin = 8);

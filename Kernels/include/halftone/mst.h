@@ -4,8 +4,9 @@
 //
 //     sum_c = sum_p + 2 sum over D of x_k w_ck
 //
-// so a row costs as many additions as it differs in. A tree says which row each is computed from: rows are its vertices,
-// an edge is as long as the number of places that its ends differ in, and the whole tree is as short as can be.
+// so a row costs as many additions as it differs in. A tree says which row each is computed from: rows are its
+// vertices, an edge is as long as the number of places that its ends differ in, and the whole tree is as short as can
+// be.
 //
 // Method: Vo, Tran, Bae, Kim, Hong 2023, MST-compression: Compressing and Accelerating Binary Neural Networks with
 // Minimum Spanning Tree (ICCV). Complement edges, several trees and the gradient of the tree's own edges are ours.
@@ -28,10 +29,10 @@ typedef struct ht_mst_rules {
 } ht_mst_rules;
 
 /// Grows a tree over the rows of a matrix of signs: parent[row] is the row that it is computed from, -1 for a root.
-/// A minimum spanning tree, ties broken towards small depths, then lower numbers, rooted at its centre, so that it is as
-/// low as it can be; where that is higher than max_depth, a heuristic: the best star's root, then always the row that is
-/// nearest to one which is not too deep. Takes outputs^2 * 4 bytes of memory for the distances of all pairs, a product
-/// with these signs. Runs on options.threads. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, MEMORY.
+/// A minimum spanning tree, ties broken towards small depths, then lower numbers, rooted at its centre, so that it is
+/// as low as it can be; where that is higher than max_depth, a heuristic: the best star's root, then always the row
+/// that is nearest to one which is not too deep. Takes outputs^2 * 4 bytes of memory for the distances of all pairs, a
+/// product with these signs. Runs on options.threads. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, MEMORY.
 HT_API ht_status ht_mst_grow(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride,
                              const ht_mst_rules *rules, int32_t *parent, const ht_options *options);
 
@@ -43,7 +44,8 @@ typedef struct ht_mst_figures {
     uint64_t distance;  // of all edges together
     double mean_distance;  // of an edge, as a share of inputs; 0 without edges
     double operation_ratio;  // (roots * inputs + distance) / (outputs * inputs): additions, against computing each row
-    double parameter_ratio;  // bits of roots, and of a parent and the places of differences for each edge, against all rows
+    double parameter_ratio;  // bits of roots, and of a parent and the places of differences for each edge, against all
+                             // rows
 } ht_mst_figures;
 
 /// Of any tree. An edge between rows that differ in more than half of their places counts as its complement if
@@ -58,8 +60,8 @@ HT_API ht_status ht_mst_measure(size_t outputs, size_t inputs, const uint64_t *w
 HT_API ht_status ht_mst_packed_size(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride,
                                     const int32_t *parent, size_t *size);
 
-/// Packs rows of signs along a tree, of which each root and each edge becomes a list of places: whichever is shorter, of
-/// the row or edge or of its complement. The blob is one of ht_binary_gemm_b1 and ..._u1 and of all other calls that
+/// Packs rows of signs along a tree, of which each root and each edge becomes a list of places: whichever is shorter,
+/// of the row or edge or of its complement. The blob is one of ht_binary_gemm_b1 and ..._u1 and of all other calls that
 /// take packed signs; its design is HT_BINARY_TREE, which applies where HT_BINARY_PIXELS does. Errors: as
 /// ht_binary_pack, TREE.
 HT_API ht_status ht_mst_pack(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride, const int32_t *parent,
@@ -69,8 +71,8 @@ HT_API ht_status ht_mst_pack(size_t outputs, size_t inputs, const uint64_t *w, s
 /// group has a tree of its own. Errors: the same, CONV.
 HT_API ht_status ht_mst_conv_packed_size(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride,
                                          const int32_t *parent, size_t *size);
-HT_API ht_status ht_mst_conv_pack(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride,
-                                  const int32_t *parent, void *packed, size_t packed_size, const ht_options *options);
+HT_API ht_status ht_mst_conv_pack(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride, const int32_t *parent,
+                                  void *packed, size_t packed_size, const ht_options *options);
 
 // MARK: learning
 
@@ -82,9 +84,9 @@ HT_API ht_status ht_mst_centres(size_t outputs, size_t inputs, const float *w, s
                                 const int32_t *cluster, uint64_t *centre, size_t centre_stride,
                                 const ht_options *options);
 
-/// Adds the gradient of strength * sum over rows of the distance to their centre to `gradient`. A distance is counted as
-/// sum (1 - c clip(w)) / 2, clip(w) = max(-1, min(1, w)), so its gradient is -c / 2 where |w| <= 1 and 0 elsewhere and
-/// for NaN. (The paper's abstract says that filters are pulled to centres; this surrogate is ours.) Errors: as
+/// Adds the gradient of strength * sum over rows of the distance to their centre to `gradient`. A distance is counted
+/// as sum (1 - c clip(w)) / 2, clip(w) = max(-1, min(1, w)), so its gradient is -c / 2 where |w| <= 1 and 0 elsewhere
+/// and for NaN. (The paper's abstract says that filters are pulled to centres; this surrogate is ours.) Errors: as
 /// ht_mst_centres.
 HT_API ht_status ht_mst_centre_gradient_f32(size_t outputs, size_t inputs, const float *w, size_t w_stride,
                                             size_t clusters, const int32_t *cluster, const uint64_t *centre,
@@ -92,8 +94,8 @@ HT_API ht_status ht_mst_centre_gradient_f32(size_t outputs, size_t inputs, const
                                             size_t gradient_stride, const ht_options *options);
 
 /// Adds the gradient of strength * sum over the edges of a tree of the distance of their ends, counted as
-/// sum (1 - clip(w_c) clip(w_p)) / 2: each end feels -clip(other) / 2 where |w| <= 1. A row's contributions are added in
-/// the order: parent, then children by number. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, TREE.
+/// sum (1 - clip(w_c) clip(w_p)) / 2: each end feels -clip(other) / 2 where |w| <= 1. A row's contributions are added
+/// in the order: parent, then children by number. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, TREE.
 HT_API ht_status ht_mst_edge_gradient_f32(size_t outputs, size_t inputs, const float *w, size_t w_stride,
                                           const int32_t *parent, float strength, float *gradient,
                                           size_t gradient_stride, const ht_options *options);
