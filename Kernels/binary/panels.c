@@ -30,12 +30,27 @@ static size_t pixel_from(const ht_binary_grid *g, size_t lane, size_t end) {
     return line.count ? ht_min(line.pixel, end) : end;
 }
 
-size_t ht_binary_panels_count(const ht_binary_grid *y, size_t t_begin, size_t t_end, size_t *rest) {
+size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_begin, size_t t_end, size_t *rest) {
     const size_t begin = ht_binary_lane_of(y, t_begin), end = ht_binary_lane_of(y, t_end - 1) + 1;
     const size_t lanes = end - begin;
-    const size_t panels = lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= HT_PANELS_LEAST);
+    const size_t panels = lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= least);
     *rest = t_end - pixel_from(y, begin + panels * HT_BINARY_PANEL, t_end);
     return panels;
+}
+
+// MARK: cost
+
+// An entry takes 0.92, the counters of an output about 54 more for each chunk, and an input is cut and moved.
+double ht_binary_panel_cycles(const ht_binary_layout *l) {
+    const double entries = HT_BINARY_LIST_GROUP * (double)l->of.list_groups;
+    const double counters = (double)l->of.outputs * (double)l->of.chunks;
+    return 0.92 * entries + 54 * counters + 3 * (double)l->taps * (double)l->of.tap_columns + 2000;
+}
+
+// 640 signs a cycle.
+double ht_binary_pixel_cycles(const ht_binary_layout *l) {
+    const double words = (double)l->taps * (double)l->tap_words;
+    return (double)l->of.outputs * words * HT_BINARY_WORD / 640;
 }
 
 // MARK: scratch
@@ -86,9 +101,12 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
                             .outputs = ht_round_up(l->of.outputs, 64),
                             .views = ht_binary_views(conv, NULL)};
     set_grids(conv, t, p);
+    p->least = 1 + (size_t)(ht_binary_panel_cycles(l) / ht_binary_pixel_cycles(l));
     p->view_columns = columns_of_views(conv, p->views);
     p->string_rows = p->channels + 1 + p->count_bits;
-    p->strings_at_once = HT_PANELS_AT_ONCE + ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1;
+    p->in_place = l->taps == 1 && p->lead == 0 && p->lists.chunks == 1;
+    p->at_once = p->in_place ? 1 : HT_PANELS_AT_ONCE;
+    p->strings_at_once = p->at_once + (p->in_place ? 0 : ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1);
     size_t bytes = 0;
     char *memory = scratch;
 #define TAKE(member, count)                                      \
@@ -107,10 +125,11 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(all, ht_round_up(p->channels, 8));
     TAKE(inverted, p->outputs);
     TAKE(turned, p->outputs);
+    const size_t first_named = p->in_place ? bytes : 0;
     TAKE(strings, p->strings_at_once * p->string_rows * HT_PANELS_VECTOR);
     const bool keeps_counters = p->lists.chunks > 1 || l->of.design == HT_BINARY_TREE;
     TAKE(counters, keeps_counters ? p->outputs * p->counter_bits * HT_PANELS_VECTOR : 0);
 #undef TAKE
     // An entry of a list can be any number of 16 bits, 8 bytes apart.
-    return ht_max(bytes, (size_t)UINT16_MAX * 8 + HT_PANELS_VECTOR);
+    return ht_max(bytes, first_named + (size_t)UINT16_MAX * 8 + HT_PANELS_VECTOR);
 }

@@ -7,10 +7,10 @@
 #include "views.h"
 
 enum {
-    HT_PANELS_AT_ONCE = 8,      // whose inputs are cut into bits together
+    HT_PANELS_AT_ONCE = 8,      // whose pixels are cut into bits together if they see some of the same
     HT_PANELS_VECTOR = 64,      // bytes
-    HT_PANELS_LEAST = 432,      // lanes of the last panel; fewer are faster in tiles
     HT_PANELS_VIEWS = 64,       // at most
+    HT_PANELS_CHANNELS = 8000,  // at most
     HT_PANELS_TABLE_VIEWS = 6,  // views that a table of lanes tells apart, and
     HT_PANELS_TABLE = 64,       // the sets of them
     HT_PANELS_TABLES = 11       // for all views
@@ -33,8 +33,13 @@ ht_binary_line ht_binary_line_at(const ht_binary_grid *grid, size_t lane);
 
 size_t ht_binary_lane_of(const ht_binary_grid *grid, size_t pixel);
 
-/// How many panels t_begin ..< t_end fill, and how many pixels are left because they fill too little of another.
-size_t ht_binary_panels_count(const ht_binary_grid *y, size_t t_begin, size_t t_end, size_t *rest);
+/// How many panels t_begin ..< t_end fill, and how many pixels are left because they fill less than `least` lanes of
+/// another.
+size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_begin, size_t t_end, size_t *rest);
+
+/// Cycles that a panel takes, and a pixel in tiles of the direct design, as measured on Zen 5.
+double ht_binary_panel_cycles(const ht_binary_layout *layout);
+double ht_binary_pixel_cycles(const ht_binary_layout *layout);
 
 /// A task in panels of 512 lanes.
 typedef struct ht_binary_panels {
@@ -45,6 +50,9 @@ typedef struct ht_binary_panels {
     size_t channels;
     size_t count_bits;            // of the number of channels
     size_t string_rows;           // vectors of a block: of the channels, of zeros, of the bits of their number
+    size_t least;                 // lanes of the last panel; fewer are faster in tiles
+    bool in_place;                // lists name strings: each pixel of Y sees one of X, in the same lane
+    size_t at_once;               // panels
     size_t strings_at_once;       // blocks of 512 lanes of X
     size_t counter_bits;          // as many as the kernels know
     size_t outputs;               // rounded up to 64

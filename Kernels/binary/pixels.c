@@ -6,7 +6,6 @@
 
 enum {
     inputs_limit = 32766, // counters have 15 bits
-    channels_limit = 8000,
     reach_limit = 16384   // lanes
 };
 
@@ -19,7 +18,7 @@ static bool has_whole_words(const ht_binary_layout *l) {
 
 static bool suits(const ht_binary_layout *l, const ht_conv *conv) {
     const size_t inputs = inputs_of(l);
-    if (inputs == 0 || inputs > inputs_limit || l->of.tap_columns > channels_limit) return false;
+    if (inputs == 0 || inputs > inputs_limit || l->of.tap_columns > HT_PANELS_CHANNELS) return false;
     if (!conv) return true;
     const ht_conv_shape *s = &conv->shape;
     if ((s->groups != 1 && !has_whole_words(l)) || s->stride_x != 1 || s->stride_y != 1) return false;
@@ -39,18 +38,17 @@ bool ht_binary_pixels_applies(const ht_binary_task *task) {
     return bits && words && suits(l, task->conv);
 }
 
-// Cycles as measured on Zen 5: a pixel of the direct design counts 640 signs a cycle; an output of a panel takes 0.46
-// for each input, half of which are listed, and 60 for each chunk; and a panel cuts its inputs into vectors.
-bool ht_binary_pixels_pays(const ht_binary_layout *l, const ht_conv *conv) {
-    if (!conv || !suits(l, conv) || conv->y_pixels == 0) return false;
+bool ht_binary_pixels_pays(const ht_binary_layout *direct, const ht_conv *conv) {
+    ht_binary_weights of = direct->of;
+    ht_binary_layout l;
     ht_binary_panels p;
-    ht_binary_panels_make(l, conv, conv->y_pixels, NULL, &p);
+    of.design = HT_BINARY_PIXELS;
+    if (!conv || conv->y_pixels == 0 || ht_binary_layout_make(&of, &l) || !suits(&l, conv)) return false;
+    ht_binary_panels_make(&l, conv, conv->y_pixels, NULL, &p);
     size_t rest;
-    const double panels = (double)ht_binary_panels_count(&p.y, 0, conv->y_pixels, &rest);
-    const double inputs = (double)inputs_of(l), words = (double)(l->taps * l->tap_words);
-    const double pixel = (double)l->of.outputs * words * HT_BINARY_WORD / 640;
-    const double panel = (double)p.outputs * (0.46 * inputs + 60 * (double)p.lists.chunks) + 3 * inputs + 2000;
-    return panels * panel + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
+    const double panels = (double)ht_binary_panels_count(&p.y, p.least, 0, conv->y_pixels, &rest);
+    const double pixel = ht_binary_pixel_cycles(&l);
+    return panels * ht_binary_panel_cycles(&l) + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
 }
 
 ht_status ht_binary_pixels_scratch(const ht_binary_layout *l, const ht_conv *conv, size_t t, size_t *bytes) {

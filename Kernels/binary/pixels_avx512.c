@@ -18,12 +18,14 @@
 
 #include "panels.h"
 #include "slices.h"
+#include "transposes.h"
 
 typedef struct job {
     const ht_binary_task *task;
     ht_binary_panels p;
     size_t lane;  // the first of the panel
     size_t first_string;  // the place of its first taps in the strings
+    const char *named;  // what entries of lists are numbers of: the inputs of a chunk
     size_t present[HT_PANELS_VIEWS];  // views that have lanes in the panel
     size_t present_count;
     __m512i start[HT_SLICES_MAX];  // of the counters of all outputs
@@ -38,23 +40,44 @@ HT_INLINE void store(char *vectors, size_t i, __m512i v) { _mm512_store_si512(ve
 
 // MARK: strings
 
-// Word `word` of the pixels in 512 lanes of X from `first` on, which may be in front of the images.
-static void gather_words(const job *j, ptrdiff_t first, size_t word, uint64_t *words) {
-    const char *x = (const char *)j->task->x + j->task->x_first / 8 + word * sizeof *words;
-    const size_t stride = j->task->x_stride;
-    size_t i = first < 0 ? ht_min(HT_BINARY_PANEL, (size_t)-first) : 0;
-    memset(words, 0, i * sizeof *words);
+// Pixels of X that follow each other in the lanes and in memory.
+typedef struct segment {
+    size_t lane, count;
+    const char *x;
+} segment;
+
+// Of 512 lanes from `first` on, which may be in front of the images. Lanes between segments see no pixel.
+static size_t find_segments(const job *j, ptrdiff_t first, segment *segments) {
+    const char *x = (const char *)j->task->x + j->task->x_first / 8;
+    size_t count = 0, i = first < 0 ? ht_min(HT_BINARY_PANEL, (size_t)-first) : 0;
     while (i < HT_BINARY_PANEL) {
         const ht_binary_line line = ht_binary_line_at(&j->p.x, (size_t)(first + (ptrdiff_t)i));
-        const size_t end = i + ht_min(line.count, HT_BINARY_PANEL - i);
-        const char *from = x + line.pixel * stride;
-        if (stride == sizeof *words)
-            memcpy(words + i, from, (end - i) * sizeof *words);
-        else
-            for (size_t k = i; k < end; k++, from += stride) memcpy(words + k, from, sizeof *words);
-        i = end + ht_min(line.gap, HT_BINARY_PANEL - end);
-        memset(words + end, 0, (i - end) * sizeof *words);
+        const size_t pixels = ht_min(line.count, HT_BINARY_PANEL - i);
+        if (pixels) segments[count++] = (segment){i, pixels, x + line.pixel * j->task->x_stride};
+        i += pixels;
+        i += ht_min(line.gap, HT_BINARY_PANEL - i);
     }
+    return count;
+}
+
+// Word `word` of the pixels in 512 lanes.
+static void gather_words(const segment *s, size_t count, size_t stride, size_t word, uint64_t *words) {
+    if (count != 1 || s->count != HT_BINARY_PANEL) memset(words, 0, HT_BINARY_PANEL * sizeof *words);
+    for (; count > 0; count--, s++) {
+        const char *from = s->x + word * sizeof *words;
+        if (stride == sizeof *words)
+            memcpy(words + s->lane, from, s->count * sizeof *words);
+        else
+            for (size_t i = 0; i < s->count; i++, from += stride) memcpy(words + s->lane + i, from, sizeof *words);
+    }
+}
+
+// The pixels in 512 lanes, or zeros.
+static void find_rows(const segment *s, size_t count, size_t stride, const char **rows) {
+    static const char zeros[HT_PANELS_CHANNELS / 8 + HT_PANELS_VECTOR];
+    for (size_t lane = 0; lane < HT_BINARY_PANEL; lane++) rows[lane] = zeros;
+    for (; count > 0; count--, s++)
+        for (size_t i = 0; i < s->count; i++) rows[s->lane + i] = s->x + i * stride;
 }
 
 // The number of channels that are -1, whose bits are rows of the strings as well.
@@ -66,20 +89,32 @@ static void count_channels(const job *j, char *block) {
     for (size_t bit = 0; bit < p->count_bits; bit++) store(block, p->channels + 1 + bit, sum[bit]);
 }
 
+// The channels of 512 lanes as vectors: many at a time as rows, the last as words.
+static void make_channels(const job *j, ptrdiff_t first, char *block) {
+    const ht_binary_panels *p = &j->p;
+    const size_t stride = j->task->x_stride;
+    segment segments[HT_BINARY_PANEL];
+    const size_t count = find_segments(j, first, segments);
+    size_t channel = 0;
+    if (p->channels >= 512) {
+        const char *rows[HT_BINARY_PANEL];
+        find_rows(segments, count, stride, rows);
+        for (; channel + 512 <= p->channels; channel += 512)
+            ht_vectors_from_rows(rows, channel / 8, (__m512i *)(void *)vector(block, channel));
+    }
+    for (; channel < p->channels; channel += 64) {
+        __m512i some[64];
+        gather_words(segments, count, stride, channel / 64, p->words);
+        ht_vectors_from_words(p->words, some);
+        memcpy(vector(block, channel), some, ht_min(64, p->channels - channel) * HT_PANELS_VECTOR);
+    }
+}
+
 static void make_strings(const job *j, ptrdiff_t first, size_t blocks) {
     const ht_binary_panels *p = &j->p;
     for (size_t b = 0; b < blocks; b++, first += HT_BINARY_PANEL) {
         char *block = vector(p->strings, b * p->string_rows);
-        for (size_t channel = 0; channel < p->channels; channel += 64) {
-            gather_words(j, first, channel / 64, p->words);
-            if (p->channels - channel >= 64) {
-                ht_slices_from_words(p->words, vector(block, channel));
-            } else {
-                char some[64 * HT_PANELS_VECTOR];
-                ht_slices_from_words(p->words, some);
-                memcpy(vector(block, channel), some, (p->channels - channel) * HT_PANELS_VECTOR);
-            }
-        }
+        make_channels(j, first, block);
         store(block, p->channels, _mm512_setzero_si512());
         count_channels(j, block);
     }
@@ -279,7 +314,8 @@ static void find_limits(job *j) {
 // MARK: sums
 
 // floor(-A / 2), where the counters begin: sums of strings as long as the window, not of all its inputs.
-static void find_start(job *j, char *shifted) {
+static void find_start(job *j) {
+    char *shifted = j->p.inputs;
     const ht_binary_panels *p = &j->p;
     const size_t bits = p->counter_bits + 1;
     __m512i sum[HT_SLICES_MAX], carry = _mm512_set1_epi64(-1);
@@ -299,8 +335,10 @@ static void find_start(job *j, char *shifted) {
 }
 
 // The vectors of the inputs of a chunk, and one of zeros.
-static void make_inputs(const job *j, size_t chunk) {
+static void make_inputs(job *j, size_t chunk) {
     const ht_binary_panels *p = &j->p;
+    j->named = p->in_place ? p->strings : p->inputs;
+    if (p->in_place) return;
     const size_t first = chunk * p->lists.chunk_inputs;
     const size_t end = ht_min(first + p->lists.chunk_inputs, j->task->layout->taps * p->channels);
     for (size_t i = first; i < end;) {
@@ -370,9 +408,9 @@ HT_INLINE void add_lists(const job *j, size_t step, bool has_parent, __m512i *su
             for (size_t bit = 0; bit < n; bit++) sum[bit] = _mm512_xor_si512(sum[bit], _mm512_set1_epi64(-1));
         }
         if (count >= HT_SLICES_LONG)
-            ht_slices_add_list(entries, count, j->p.inputs, sum, n);
+            ht_slices_add_list(entries, count, j->named, sum, n);
         else
-            ht_slices_add_short(entries, count, j->p.inputs, sum, n);
+            ht_slices_add_short(entries, count, j->named, sum, n);
         from = ends[list];
     }
 }
@@ -406,7 +444,7 @@ HT_INLINE void add_chunk(const job *j, size_t chunk, const size_t n) {
     static void add_chunk_##n(const job *j, size_t chunk) { add_chunk(j, chunk, n); }
 EACH_BITS(DEFINE)
 
-static void run_chunk(const job *j, size_t chunk) {
+static void run_chunk(job *j, size_t chunk) {
     make_inputs(j, chunk);
     switch (j->p.counter_bits) {
 #define CASE(n) \
@@ -440,10 +478,10 @@ static void run_panel(job *j) {
     if (j->present_count == 0) return;
     find_tap_lanes(j);
     make_tables(j);
-    find_start(j, p->inputs);
+    find_start(j);
     for (size_t chunk = 0; chunk < p->lists.chunks; chunk++) run_chunk(j, chunk);
     for (size_t o = j->task->o_begin; o < j->task->o_end; o += 64) {
-        ht_slices_to_words(vector(p->signs, o), p->words);
+        ht_vectors_to_words((const __m512i *)(const void *)vector(p->signs, o), p->words);
         scatter_words(j, p->words, o / 64);
     }
 }
@@ -467,14 +505,14 @@ size_t ht_binary_pixels_run(const ht_binary_task *task) {
     const ht_binary_panels *p = &j.p;
     ht_binary_panels_make(task->layout, task->conv, task->t_end, task->scratch, &j.p);
     size_t rest;
-    const size_t panels = ht_binary_panels_count(&p->y, task->t_begin, task->t_end, &rest);
+    const size_t panels = ht_binary_panels_count(&p->y, p->least, task->t_begin, task->t_end, &rest);
     if (panels == 0) return task->t_begin;
     prepare(&j);
     const size_t begin = ht_binary_lane_of(&p->y, task->t_begin);
-    for (size_t first = 0; first < panels; first += HT_PANELS_AT_ONCE) {
-        const size_t count = ht_min(HT_PANELS_AT_ONCE, panels - first);
+    for (size_t first = 0; first < panels; first += p->at_once) {
+        const size_t count = ht_min(p->at_once, panels - first);
         const size_t lane = begin + first * HT_BINARY_PANEL;
-        const size_t blocks = count + ht_ceil_div(p->reach, HT_BINARY_PANEL) + 1;
+        const size_t blocks = p->strings_at_once - p->at_once + count;
         make_strings(&j, (ptrdiff_t)lane - (ptrdiff_t)p->lead, blocks);
         for (size_t i = 0; i < count; i++) {
             j.lane = lane + i * HT_BINARY_PANEL;
