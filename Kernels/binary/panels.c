@@ -33,24 +33,27 @@ static size_t pixel_from(const ht_binary_grid *g, size_t lane, size_t end) {
 size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_begin, size_t t_end, size_t *rest) {
     const size_t begin = ht_binary_lane_of(y, t_begin), end = ht_binary_lane_of(y, t_end - 1) + 1;
     const size_t lanes = end - begin;
-    const size_t panels = lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= least);
+    const size_t all = lanes / HT_BINARY_PANEL + (lanes % HT_BINARY_PANEL >= least);
+    const size_t panels = least > HT_BINARY_PANEL ? 0 : all;
     *rest = t_end - pixel_from(y, begin + panels * HT_BINARY_PANEL, t_end);
     return panels;
 }
 
 // MARK: cost
 
-// An entry takes 0.92, the counters of an output about 54 more for each chunk, and an input is cut and moved.
-double ht_binary_panel_cycles(const ht_binary_layout *l) {
-    const double entries = HT_BINARY_LIST_GROUP * (double)l->of.list_groups;
-    const double counters = (double)l->of.outputs * (double)l->of.chunks;
-    return 0.92 * entries + 54 * counters + 3 * (double)l->taps * (double)l->of.tap_columns + 2000;
+// An entry takes 0.92, the counters of an output about 54 more for each chunk, an input is cut and moved, and 16
+// numbers are put together in 3.
+double ht_binary_panel_cycles(const ht_binary_layout *l, bool numbers) {
+    const double entries = HT_BINARY_LIST_GROUP * (double)l->of.list_groups, outputs = (double)l->of.outputs;
+    const double inputs = (double)l->taps * (double)l->of.tap_columns;
+    const double results = numbers ? 3.0 * HT_BINARY_PANEL / 16 * outputs : 0;
+    return 0.92 * entries + 54 * outputs * (double)l->of.chunks + 3 * inputs + 2000 + results;
 }
 
-// 640 signs a cycle.
-double ht_binary_pixel_cycles(const ht_binary_layout *l) {
-    const double words = (double)l->taps * (double)l->tap_words;
-    return (double)l->of.outputs * words * HT_BINARY_WORD / 640;
+// 640 signs a cycle, and 16 numbers are stored.
+double ht_binary_pixel_cycles(const ht_binary_layout *l, bool numbers) {
+    const double words = (double)l->taps * (double)l->tap_words, outputs = (double)l->of.outputs;
+    return outputs * words * HT_BINARY_WORD / 640 + (numbers ? outputs / 16 : 0);
 }
 
 // MARK: scratch
@@ -91,7 +94,7 @@ static size_t columns_of_views(const ht_conv *conv, size_t views) {
     return columns;
 }
 
-size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, size_t t, char *scratch,
+size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, size_t t, bool numbers, char *scratch,
                              ht_binary_panels *p) {
     const size_t inputs = l->taps * l->of.tap_columns;
     *p = (ht_binary_panels){.lists = ht_binary_lists_of(l, NULL),
@@ -101,7 +104,8 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
                             .outputs = ht_round_up(l->of.outputs, 64),
                             .views = ht_binary_views(conv, NULL)};
     set_grids(conv, t, p);
-    p->least = 1 + (size_t)(ht_binary_panel_cycles(l) / ht_binary_pixel_cycles(l));
+    const double pixel = ht_binary_pixel_cycles(l, numbers);
+    p->least = pixel > 0 ? 1 + (size_t)(ht_binary_panel_cycles(l, numbers) / pixel) : SIZE_MAX;
     p->view_columns = columns_of_views(conv, p->views);
     p->string_rows = p->channels + 1 + p->count_bits;
     p->in_place = l->taps == 1 && p->lead == 0 && p->lists.chunks == 1;
@@ -117,11 +121,11 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(inputs, (p->lists.chunk_inputs + 1) * HT_PANELS_VECTOR);
     TAKE(tables, HT_PANELS_TABLES * HT_PANELS_TABLE * HT_PANELS_VECTOR);
     TAKE(words, HT_BINARY_PANEL);
-    TAKE(signs, p->outputs * HT_PANELS_VECTOR);
     TAKE(view_lanes, p->views * HT_PANELS_VECTOR);
     TAKE(tap_lanes, l->taps * HT_PANELS_VECTOR);
     TAKE(view, p->views);
-    TAKE(limit, p->views * p->outputs);
+    TAKE(of_view, p->views * p->outputs);
+    TAKE(factor, p->outputs);
     TAKE(all, ht_round_up(p->channels, 8));
     TAKE(inverted, p->outputs);
     TAKE(turned, p->outputs);
@@ -129,6 +133,7 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(strings, p->strings_at_once * p->string_rows * HT_PANELS_VECTOR);
     const bool keeps_counters = p->lists.chunks > 1 || l->of.design == HT_BINARY_TREE;
     TAKE(counters, keeps_counters ? p->outputs * p->counter_bits * HT_PANELS_VECTOR : 0);
+    TAKE(results, p->outputs * HT_PANELS_NUMBERS * HT_PANELS_VECTOR);
 #undef TAKE
     // An entry of a list can be any number of 16 bits, 8 bytes apart.
     return ht_max(bytes, first_named + (size_t)UINT16_MAX * 8 + HT_PANELS_VECTOR);

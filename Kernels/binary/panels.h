@@ -9,6 +9,7 @@
 enum {
     HT_PANELS_AT_ONCE = 8,      // whose pixels are cut into bits together if they see some of the same
     HT_PANELS_VECTOR = 64,      // bytes
+    HT_PANELS_NUMBERS = 16,     // vectors of 512 numbers of 16 bits
     HT_PANELS_VIEWS = 64,       // at most
     HT_PANELS_CHANNELS = 8000,  // at most
     HT_PANELS_TABLE_VIEWS = 6,  // views that a table of lanes tells apart, and
@@ -34,12 +35,13 @@ ht_binary_line ht_binary_line_at(const ht_binary_grid *grid, size_t lane);
 size_t ht_binary_lane_of(const ht_binary_grid *grid, size_t pixel);
 
 /// How many panels t_begin ..< t_end fill, and how many pixels are left because they fill less than `least` lanes of
-/// another.
+/// another: all, if even full panels do.
 size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_begin, size_t t_end, size_t *rest);
 
-/// Cycles that a panel takes, and a pixel in tiles of the direct design, as measured on Zen 5.
-double ht_binary_panel_cycles(const ht_binary_layout *layout);
-double ht_binary_pixel_cycles(const ht_binary_layout *layout);
+/// Cycles that a panel takes, and a pixel in tiles of the direct design, as measured on Zen 5, of which `numbers` are
+/// estimates.
+double ht_binary_panel_cycles(const ht_binary_layout *layout, bool numbers);
+double ht_binary_pixel_cycles(const ht_binary_layout *layout, bool numbers);
 
 /// A task in panels of 512 lanes.
 typedef struct ht_binary_panels {
@@ -63,18 +65,19 @@ typedef struct ht_binary_panels {
     char *strings;     // [block of lanes][string row]
     uint64_t *words;   // of 512 lanes
     char *counters;    // [output][bit], between chunks, and of parents
-    char *signs;       // [output]
+    char *results;     // [output]: signs, or numbers
     char *view_lanes;  // [view]
     char *tap_lanes;   // [tap]
     char *tables;      // [table][set of views]
     ht_binary_view *view;
-    int32_t *limit;    // [view][output]
+    int32_t *of_view;  // [view][output]: limits of T, or sums where T is 0
+    int32_t *factor;   // [output]: of T in sums
     uint16_t *all;     // the list of all channels
     int8_t *inverted, *turned;  // [output]: -1 or 0
 } ht_binary_panels;
 
-/// Fills in all but the lists; the scratch may be null. Returns its size.
-size_t ht_binary_panels_make(const ht_binary_layout *layout, const ht_conv *conv, size_t t, char *scratch,
+/// Fills in all but the lists, for a Y of signs or of numbers; the scratch may be null. Returns its size.
+size_t ht_binary_panels_make(const ht_binary_layout *layout, const ht_conv *conv, size_t t, bool numbers, char *scratch,
                              ht_binary_panels *panels);
 
 #endif

@@ -30,7 +30,7 @@ static bool suits(const ht_binary_layout *l, const ht_conv *conv) {
 }
 
 bool ht_binary_pixels_applies(const ht_binary_task *task) {
-    const bool bits = (task->x_dtype == HT_DTYPE_B1 || task->x_dtype == HT_DTYPE_U1) && task->y_dtype == HT_DTYPE_B1;
+    const bool bits = task->x_dtype == HT_DTYPE_B1 || task->x_dtype == HT_DTYPE_U1;
     const ht_binary_layout *l = task->layout;
     const bool words = task->o_begin % 64 == 0 && (task->o_end % 64 == 0 || task->o_end == l->of.outputs);
     const bool all = task->o_begin == 0 && task->o_end == l->of.outputs;
@@ -44,15 +44,15 @@ bool ht_binary_pixels_pays(const ht_binary_layout *direct, const ht_conv *conv) 
     ht_binary_panels p;
     of.design = HT_BINARY_PIXELS;
     if (!conv || conv->y_pixels == 0 || ht_binary_layout_make(&of, &l) || !suits(&l, conv)) return false;
-    ht_binary_panels_make(&l, conv, conv->y_pixels, NULL, &p);
+    ht_binary_panels_make(&l, conv, conv->y_pixels, false, NULL, &p);
     size_t rest;
     const double panels = (double)ht_binary_panels_count(&p.y, p.least, 0, conv->y_pixels, &rest);
-    const double pixel = ht_binary_pixel_cycles(&l);
-    return panels * ht_binary_panel_cycles(&l) + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
+    const double pixel = ht_binary_pixel_cycles(&l, false);
+    return panels * ht_binary_panel_cycles(&l, false) + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
 }
 
 ht_status ht_binary_pixels_scratch(const ht_binary_layout *l, const ht_conv *conv, size_t t, size_t *bytes) {
     ht_binary_panels panels;
-    *bytes = suits(l, conv) ? ht_binary_panels_make(l, conv, t, NULL, &panels) : 0;
+    *bytes = suits(l, conv) ? ht_binary_panels_make(l, conv, t, false, NULL, &panels) : 0;
     return HT_OK;
 }
