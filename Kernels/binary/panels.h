@@ -41,7 +41,7 @@ size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_be
 /// Cycles that a panel takes, and a pixel in tiles of the direct design, as measured on Zen 5, of which `numbers` are
 /// estimates.
 double ht_binary_panel_cycles(const ht_binary_layout *layout, bool numbers);
-double ht_binary_pixel_cycles(const ht_binary_layout *layout, bool numbers);
+double ht_binary_pixel_cycles(const ht_binary_layout *layout, const ht_conv *conv, bool numbers);
 
 /// A task in panels of 512 lanes.
 typedef struct ht_binary_panels {

@@ -47,7 +47,7 @@ bool ht_binary_pixels_pays(const ht_binary_layout *direct, const ht_conv *conv) 
     ht_binary_panels_make(&l, conv, conv->y_pixels, false, NULL, &p);
     size_t rest;
     const double panels = (double)ht_binary_panels_count(&p.y, p.least, 0, conv->y_pixels, &rest);
-    const double pixel = ht_binary_pixel_cycles(&l, false);
+    const double pixel = ht_binary_pixel_cycles(&l, conv, false);
     return panels * ht_binary_panel_cycles(&l, false) + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
 }
 
