@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channels.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "views.h"
@@ -87,19 +88,16 @@ void ht_binary_channels_pack(const ht_binary_layout *l, void *packed) {
 
 static bool fits(const ht_binary_layout *l) { return l->taps * l->of.tap_columns <= HT_BINARY_LISTED_MAX; }
 
-// Cycles that a pixel of Y takes, as measured: its listed inputs, half of all; a sheet of a tap; the comparison with
-// the thresholds; and its share in the lists of X. The direct design takes one for each 650 signs. Lists that only one
-// tap uses, as those of matrices, gain too little for twice the bytes.
-bool ht_binary_channels_pays(const ht_binary_layout *l, const ht_conv *conv) {
-    enum { PER_INPUT = 52, PER_SHEET = 3000, PER_PANEL = 8500, PER_LISTED = 18, DIRECT_SIGNS = 650 };  // 1/100 cycles
+// As measured for a pixel of Y: its listed inputs, half of all; a sheet of a tap; the comparison with the thresholds;
+// and its share in the lists of X. Lists that only one tap uses, as those of matrices, gain too little for twice the
+// bytes.
+double ht_binary_channels_cycles(const ht_binary_layout *l, const ht_conv *conv) {
+    enum { PER_INPUT = 52, PER_SHEET = 3000, PER_PANEL = 8500, PER_LISTED = 18 };  // 1/100 cycles
     panels p;
-    if (!conv || l->taps == 1 || conv->shape.groups > 1 || !fits(l) || !make_panels(l, &p)) return false;
-    const double inputs = (double)l->of.tap_columns, taps = (double)l->taps;
-    const double x_pixels = (double)conv->x_pixels / (double)ht_max(1, conv->y_pixels);
+    if (!conv || l->taps == 1 || conv->shape.groups > 1 || !fits(l) || !make_panels(l, &p)) return HUGE_VAL;
+    const double inputs = (double)l->of.tap_columns, taps = (double)l->taps * ht_binary_seen_share(conv);
     const double panel = taps * (inputs * PER_INPUT + (double)p.sheets * PER_SHEET) + PER_PANEL;
-    const double own = (double)p.count * panel + x_pixels * inputs * PER_LISTED;
-    const double direct = 100 * taps * inputs * (double)l->of.outputs / DIRECT_SIGNS;
-    return own * 1.05 < direct;
+    return ((double)conv->y_pixels * (double)p.count * panel + (double)conv->x_pixels * inputs * PER_LISTED) / 100;
 }
 
 // A part of a panel takes as long as all of it, so threads that share one are faster with the direct design.

@@ -18,8 +18,8 @@ ht_status ht_binary_channels_bytes(const ht_binary_layout *layout, size_t *bytes
 /// Writes it, the words being there.
 void ht_binary_channels_pack(const ht_binary_layout *layout, void *packed);
 
-/// Whether the design would be faster than the direct one; `conv` is null for a product.
-bool ht_binary_channels_pays(const ht_binary_layout *layout, const ht_conv *conv);
+/// The cycles of a convolution, infinite where the design is none for it; `conv` is null for a product.
+double ht_binary_channels_cycles(const ht_binary_layout *layout, const ht_conv *conv);
 
 /// Whether the design can do this task, whose weights are packed for it.
 bool ht_binary_channels_applies(const ht_binary_task *task);

@@ -2,14 +2,41 @@
 // Which design a product or convolution takes.
 #include "designs.h"
 
+#include <math.h>
+
 #include "channels.h"
-#include "pixels.h"
+#include "panels.h"
 #include "tiles.h"
 
+bool ht_binary_has_designs(void) {
+    const ht_entry *entry;
+    return !ht_pick(ht_binary_gemm_table, HT_ISA_AUTO, &entry) && entry->isa == HT_ISA_AVX512_POPCNT;
+}
+
+double ht_binary_cycles(const ht_binary_layout *l, const ht_conv *conv, size_t t, bool numbers) {
+    if (l->of.design == HT_BINARY_DIRECT) return (double)t * ht_binary_pixel_cycles(l, conv, numbers);
+    if (l->of.design == HT_BINARY_CHANNELS) return numbers ? HUGE_VAL : ht_binary_channels_cycles(l, conv);
+    return ht_binary_pixels_cycles(l, conv, t, numbers);
+}
+
+static double cycles_in(ht_binary_design design, const ht_binary_layout *direct, const ht_conv *conv, bool numbers) {
+    ht_binary_weights of = direct->of;
+    ht_binary_layout l;
+    of.design = design;
+    return ht_binary_layout_make(&of, &l) ? HUGE_VAL : ht_binary_cycles(&l, conv, conv->y_pixels, numbers);
+}
+
 ht_binary_design ht_binary_choose_design(const ht_binary_layout *direct, const ht_conv *conv, ht_binary_design asked) {
+    static const ht_binary_design others[] = {HT_BINARY_CHANNELS, HT_BINARY_PIXELS};
     if (asked != HT_BINARY_AUTO) return asked;
-    if (ht_binary_channels_pays(direct, conv)) return HT_BINARY_CHANNELS;
-    return ht_binary_pixels_pays(direct, conv) ? HT_BINARY_PIXELS : HT_BINARY_DIRECT;
+    ht_binary_design best = HT_BINARY_DIRECT;
+    if (!conv) return best;
+    double least = cycles_in(best, direct, conv, false);
+    for (size_t i = 0; i < 2; i++) {
+        const double cycles = cycles_in(others[i], direct, conv, false);
+        if (cycles * HT_BINARY_MARGIN < least) best = others[i], least = cycles;
+    }
+    return best;
 }
 
 ht_binary_design ht_binary_design_of(const ht_binary_task *task) {

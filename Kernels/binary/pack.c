@@ -257,6 +257,14 @@ static ht_status unpack(const weights *w, const void *packed, size_t packed_size
 
 // MARK: shared with channel reuse
 
+ht_status ht_binary_signs_layout(const ht_binary_signs *signs, const ht_options *options, ht_binary_layout *layout) {
+    weights w;
+    ht_status status = signs_make(signs, options, &w);
+    *layout = w.layout;
+    ht_free((void *)(uintptr_t)w.rows.order);
+    return status;
+}
+
 ht_status ht_binary_signs_packed_size(const ht_binary_signs *signs, const ht_options *options, size_t *size) {
     weights w;
     if (!size) return HT_ERROR_NULL;

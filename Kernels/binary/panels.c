@@ -41,35 +41,21 @@ size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_be
 
 // MARK: cost
 
-// An entry takes 0.92, the counters of an output about 54 more for each chunk, an input is cut and moved, and 16
-// numbers are put together in 5, so that machines with fewer ports do not lose by them.
+// An entry takes 0.92, or 1.1 in the short lists of a tree, whose vectors lie in L2; the counters of an output 54 for
+// each chunk, or 90 in a tree; an input is cut and moved; and 16 numbers are put together in 5, so that machines with
+// fewer ports do not lose by them.
 double ht_binary_panel_cycles(const ht_binary_layout *l, bool numbers) {
+    const bool tree = l->of.design == HT_BINARY_TREE;
     const double entries = HT_BINARY_LIST_GROUP * (double)l->of.list_groups, outputs = (double)l->of.outputs;
     const double inputs = (double)l->taps * (double)l->of.tap_columns;
-    const double results = numbers ? 5.0 * HT_BINARY_PANEL / 16 * outputs : 0;
-    return 0.92 * entries + 54 * outputs * (double)l->of.chunks + 3 * inputs + 2000 + results;
-}
-
-// The share of taps that pixels see inside their image.
-static double seen_share(const ht_conv *conv) {
-    ht_binary_view views[HT_PANELS_VIEWS];
-    const size_t count = ht_binary_views(conv, views);
-    double seen = 0, all = 0;
-    for (size_t v = 0; v < count; v++) {
-        const ht_binary_view *view = &views[v];
-        const size_t pixels = (view->rows.end - view->rows.begin) * (view->columns.end - view->columns.begin);
-        const size_t taps = (view->down.end - view->down.begin) * (view->across.end - view->across.begin);
-        seen += (double)pixels * (double)taps;
-        all += (double)pixels * (double)(conv->shape.kernel_height * conv->shape.kernel_width);
-    }
-    return seen / all;
+    const double counters = (tree ? 90 : 54) * (double)l->of.chunks, results = numbers ? 5 * HT_BINARY_PANEL / 16 : 0;
+    return (tree ? 1.1 : 0.92) * entries + (counters + results) * outputs + 3 * inputs + 2000;
 }
 
 // 640 signs a cycle that are seen, and 16 numbers are stored.
 double ht_binary_pixel_cycles(const ht_binary_layout *l, const ht_conv *conv, bool numbers) {
     const double words = (double)l->taps * (double)l->tap_words, outputs = (double)l->of.outputs;
-    const double share = conv && conv->y_pixels ? seen_share(conv) : 1;
-    return outputs * words * HT_BINARY_WORD / 640 * share + (numbers ? outputs / 16 : 0);
+    return outputs * words * HT_BINARY_WORD / 640 * ht_binary_seen_share(conv) + (numbers ? outputs / 16 : 0);
 }
 
 // MARK: scratch

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the design with pixels in the lanes applies, and where it pays.
+// Where the design with pixels in the lanes applies, and what it costs.
 #include "pixels.h"
+
+#include <math.h>
 
 #include "panels.h"
 
@@ -19,6 +21,7 @@ static bool has_whole_words(const ht_binary_layout *l) {
 static bool suits(const ht_binary_layout *l, const ht_conv *conv) {
     const size_t inputs = inputs_of(l);
     if (inputs == 0 || inputs > inputs_limit || l->of.tap_columns > HT_PANELS_CHANNELS) return false;
+    if (l->of.design == HT_BINARY_TREE && l->of.chunks != 1) return false;
     if (!conv) return true;
     const ht_conv_shape *s = &conv->shape;
     if ((s->groups != 1 && !has_whole_words(l)) || s->stride_x != 1 || s->stride_y != 1) return false;
@@ -34,21 +37,16 @@ bool ht_binary_pixels_applies(const ht_binary_task *task) {
     const ht_binary_layout *l = task->layout;
     const bool words = task->o_begin % 64 == 0 && (task->o_end % 64 == 0 || task->o_end == l->of.outputs);
     const bool all = task->o_begin == 0 && task->o_end == l->of.outputs;
-    if (l->of.design == HT_BINARY_TREE && !(all && l->of.chunks == 1)) return false;
-    return bits && words && suits(l, task->conv);
+    return bits && words && (all || l->of.design != HT_BINARY_TREE) && suits(l, task->conv);
 }
 
-bool ht_binary_pixels_pays(const ht_binary_layout *direct, const ht_conv *conv) {
-    ht_binary_weights of = direct->of;
-    ht_binary_layout l;
+double ht_binary_pixels_cycles(const ht_binary_layout *l, const ht_conv *conv, size_t t, bool numbers) {
     ht_binary_panels p;
-    of.design = HT_BINARY_PIXELS;
-    if (!conv || conv->y_pixels == 0 || ht_binary_layout_make(&of, &l) || !suits(&l, conv)) return false;
-    ht_binary_panels_make(&l, conv, conv->y_pixels, false, NULL, &p);
     size_t rest;
-    const double panels = (double)ht_binary_panels_count(&p.y, p.least, 0, conv->y_pixels, &rest);
-    const double pixel = ht_binary_pixel_cycles(&l, conv, false);
-    return panels * ht_binary_panel_cycles(&l, false) + (double)rest * pixel < (double)conv->y_pixels * pixel / 1.1;
+    if (t == 0 || !suits(l, conv)) return HUGE_VAL;
+    ht_binary_panels_make(l, conv, t, numbers, NULL, &p);
+    const double panels = (double)ht_binary_panels_count(&p.y, p.least, 0, t, &rest);
+    return panels * ht_binary_panel_cycles(l, numbers) + (double)rest * ht_binary_pixel_cycles(l, conv, numbers);
 }
 
 ht_status ht_binary_pixels_scratch(const ht_binary_layout *l, const ht_conv *conv, size_t t, size_t *bytes) {

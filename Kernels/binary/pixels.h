@@ -10,8 +10,9 @@
 
 enum { HT_BINARY_PANEL = 512 };  // pixels of a vector
 
-/// Whether the design would be faster than the direct one; `conv` is null for a product.
-bool ht_binary_pixels_pays(const ht_binary_layout *layout, const ht_conv *conv);
+/// The cycles of t rows, or of a convolution, that ends with signs or numbers: infinite where the design is none for
+/// it. `conv` is null for a product.
+double ht_binary_pixels_cycles(const ht_binary_layout *layout, const ht_conv *conv, size_t t, bool numbers);
 
 /// Whether the design can do this task, whose weights have lists: along a tree for all outputs only.
 bool ht_binary_pixels_applies(const ht_binary_task *task);

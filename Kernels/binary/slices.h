@@ -12,7 +12,7 @@
 
 enum {
     HT_SLICES_MAX = 16,  // bits of a counter, at most
-    HT_SLICES_LONG = 128  // entries from which on a list is worth filling a pipe
+    HT_SLICES_LONG = 48  // entries from which on a list is worth filling a pipe
 };
 
 // MARK: adders

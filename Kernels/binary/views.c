@@ -32,6 +32,23 @@ static size_t count_places(const ht_binary_axis *a) {
     return count;
 }
 
+// The share of taps that places see inside the image.
+static double seen_on(const ht_binary_axis *a) {
+    double seen = 0;
+    ht_binary_taps taps, places;
+    for (size_t i = 0; i < a->out_size; i = places.end) {
+        places = next_places(a, i, &taps);
+        seen += (double)(places.end - places.begin) * (double)(taps.end - taps.begin);
+    }
+    return a->out_size ? seen / (double)a->out_size / (double)a->kernel : 1;
+}
+
+double ht_binary_seen_share(const ht_conv *conv) {
+    if (!conv) return 1;
+    const ht_binary_axis down = ht_binary_down(conv), across = ht_binary_across(conv);
+    return seen_on(&down) * seen_on(&across);
+}
+
 // The views of a row of views, which are alike in all but their rows.
 static size_t list_columns(const ht_binary_axis *across, ht_binary_view v, ht_binary_view *views) {
     size_t count = 0;

@@ -37,6 +37,9 @@ typedef struct ht_binary_view {
 /// null list only counts.
 size_t ht_binary_views(const ht_conv *conv, ht_binary_view *views);
 
+/// The share of taps that pixels of Y see inside their image, in the mean.
+double ht_binary_seen_share(const ht_conv *conv);
+
 /// Whether a tap is seen.
 bool ht_binary_view_sees(const ht_binary_layout *layout, const ht_binary_view *view, size_t tap);
 

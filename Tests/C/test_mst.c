@@ -653,12 +653,12 @@ static void check_gradients(size_t outputs, size_t inputs, size_t clusters) {
 // MARK: errors
 
 static uint64_t words[32], centres[16];
-static float numbers[32 * 8];
+static float numbers[32 * 9];
 static struct {
     int32_t parent[8];
     ht_mst_figures figures;
     uint64_t centre[16];
-    float gradient[32 * 8];
+    float gradient[32 * 9];
 } result;
 
 // Calls that differ in one argument from one that holds.

@@ -86,6 +86,21 @@ HT_API ht_status ht_mst_conv_packed_size(const ht_conv_shape *shape, const uint6
 HT_API ht_status ht_mst_conv_pack(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride, const int32_t *parent,
                                   void *packed, size_t packed_size, const ht_options *options);
 
+/// What one thread needs in each design, by a model that was measured on Zen 5 (binary/README.md), and which is best.
+typedef struct ht_mst_plan {
+    ht_binary_design design;  // to pack for: TREE, or what is faster without one
+    double
+        cycles[HT_BINARY_TREE + 1];  // by design: infinite where it is none for the shape or this machine; AUTO: best
+    double gain;  // of that design over DIRECT
+} ht_mst_plan;
+
+/// Whether t rows of X, or a convolution, are worth a tree. `y` is B1 for signs and any other type for numbers.
+/// Errors: as ht_mst_packed_size.
+HT_API ht_status ht_mst_plan_gemm(size_t t, size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride,
+                                  const int32_t *parent, ht_dtype y, ht_mst_plan *plan);
+HT_API ht_status ht_mst_plan_conv(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride, const int32_t *parent,
+                                  ht_dtype y, ht_mst_plan *plan);
+
 // MARK: learning
 
 /// Centres for the rows of a latent matrix: centre[cluster] is the sign that most of its rows have at a place (+1 where
