@@ -652,13 +652,13 @@ static void check_gradients(size_t outputs, size_t inputs, size_t clusters) {
 
 // MARK: errors
 
-static uint64_t words[32], centres[16];
-static float numbers[32 * 9];
+static uint64_t words[4 * 2], centres[3 * 2];
+static float numbers[4 * 70];
 static struct {
-    int32_t parent[8];
+    int32_t parent[4];
     ht_mst_figures figures;
-    uint64_t centre[16];
-    float gradient[32 * 9];
+    uint64_t centre[3 * 2];
+    float gradient[4 * 70];
 } result;
 
 // Calls that differ in one argument from one that holds.
