@@ -86,6 +86,11 @@ HT_API ht_status ht_mst_conv_packed_size(const ht_conv_shape *shape, const uint6
 HT_API ht_status ht_mst_conv_pack(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride, const int32_t *parent,
                                   void *packed, size_t packed_size, const ht_options *options);
 
+/// The tree that weights were packed along: parents of the outputs of one blob, a matrix or a group of filters. They
+/// are as a blob of unknown origin has them, in range but perhaps in a circle. Errors: NULL, ALIGNMENT, BLOB_*, DESIGN
+/// (packed without a tree).
+HT_API ht_status ht_mst_unpack_tree(size_t outputs, const void *packed, size_t packed_size, int32_t *parent);
+
 /// What one thread needs in each design, by a model that was measured on Zen 5 (binary/README.md), and which is best.
 typedef struct ht_mst_plan {
     ht_binary_design design;  // to pack for: TREE, or what is faster without one
