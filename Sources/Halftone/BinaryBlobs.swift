@@ -28,6 +28,20 @@ struct BinaryBlobs: Sendable {
         blobByteCount = info.bytes
     }
 
+    /// The tree that each blob was packed along; nil where they were packed without.
+    func unpackedTrees() throws(HalftoneError) -> [ChannelTree]? {
+        guard design == .tree else { return nil }
+        var trees: [ChannelTree] = []
+        for first in stride(from: 0, to: byteCount, by: blobByteCount) {
+            var parents = [Int32](repeating: -1, count: outputs)
+            try HalftoneError.check(
+                ht_mst_unpack_tree(outputs, bytes.start + first, bytes.count - first, &parents))
+            guard let tree = try? ChannelTree(parents: parents) else { throw .blobCorrupt }
+            trees.append(tree)
+        }
+        return trees
+    }
+
     /// Whether these bytes begin with the same blobs.
     func hold(_ other: BinaryBlobs) -> Bool {
         withBytes { mine in

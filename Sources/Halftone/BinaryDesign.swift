@@ -10,6 +10,10 @@ public enum BinaryDesign: Hashable, Sendable, CaseIterable {
     case pixels
     /// A bit of a vector is an output channel.
     case channels
+    /// As ``pixels``, but outputs are computed from each other, along a ``ChannelTree``: what
+    /// ``BinaryMatrix/init(packing:tree:)`` and ``BinaryFilters/init(packing:shape:trees:)`` make. Packing without a tree
+    /// refuses it with ``HalftoneError/design``.
+    case tree
 
     var code: ht_binary_design {
         switch self {
@@ -17,6 +21,7 @@ public enum BinaryDesign: Hashable, Sendable, CaseIterable {
         case .direct: HT_BINARY_DIRECT
         case .pixels: HT_BINARY_PIXELS
         case .channels: HT_BINARY_CHANNELS
+        case .tree: HT_BINARY_TREE
         }
     }
 

@@ -13,16 +13,15 @@ public struct BinaryFilters: PackedWeights {
     ///   - signs: OHWI, ``ConvShape/outputs`` rows of ``ConvShape/kernel`` taps of ``ConvShape/channels`` /
     ///     ``ConvShape/groups`` signs, one tap behind the other.
     ///   - shape: the convolution that they are for. Calls can name another one with the same filters.
-    ///   - design: the kernels to pack for; the automatic choice goes by the whole shape.
+    ///   - design: the kernels to pack for; the automatic choice goes by the whole shape. ``BinaryDesign/tree`` needs
+    ///     trees, see ``init(packing:shape:trees:)``.
     /// - Throws: ``HalftoneError/shape(_:)`` when `signs` has another shape or `shape` has a number that no convolution
-    ///   has, ``HalftoneError/convolution``, ``HalftoneError/overflow``, ``HalftoneError/memory``.
+    ///   has, ``HalftoneError/convolution``, ``HalftoneError/overflow``, ``HalftoneError/memory``,
+    ///   ``HalftoneError/design``.
     public init(
         packing signs: SignMatrix, shape: ConvShape, design: BinaryDesign = .automatic
     ) throws(HalftoneError) {
-        let inputs = try shape.filterWeights
-        guard signs.rows == shape.outputs, signs.columns == inputs else {
-            throw .shape("filters are \(signs.rows) x \(signs.columns), not \(shape.outputs) x \(inputs)")
-        }
+        try shape.check(filters: signs)
         var code = try shape.code()
         var options = design.options
         var size = 0
@@ -30,6 +29,35 @@ public struct BinaryFilters: PackedWeights {
         let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
             try HalftoneError.check(
                 ht_binary_conv_pack(&code, signs.words, signs.byteStride, packed.baseAddress, packed.count, &options))
+        }
+        try self.init(packed, shape)
+    }
+
+    /// Packs filters of signs along trees: outputs are computed from each other where ``BinaryDesign/tree`` applies, and
+    /// by the direct kernels elsewhere. No result depends on the trees. See ``ChannelTree`` for the method.
+    ///
+    /// - Parameters:
+    ///   - signs: OHWI, as ``init(packing:shape:design:)`` takes them.
+    ///   - shape: the convolution that they are for.
+    ///   - trees: one for each group of channels, over the filters of its outputs, as
+    ///     ``ChannelTree/growing(_:shape:rules:threads:isa:)`` finds them.
+    /// - Throws: as ``init(packing:shape:design:)``; ``HalftoneError/shape(_:)`` too when there are not as many trees as
+    ///   groups, or one has another number of rows.
+    public init(packing signs: SignMatrix, shape: ConvShape, trees: [ChannelTree]) throws(HalftoneError) {
+        try shape.check(filters: signs)
+        guard trees.count == shape.groups else {
+            throw .shape("there are \(trees.count) trees for \(shape.groups) groups")
+        }
+        for tree in trees { try tree.check(rows: shape.outputs / shape.groups) }
+        let parents = trees.flatMap(\.parents)
+        var code = try shape.code()
+        var size = 0
+        try HalftoneError.check(
+            ht_mst_conv_packed_size(&code, signs.words, signs.byteStride, parents, &size))
+        let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
+            try HalftoneError.check(
+                ht_mst_conv_pack(
+                    &code, signs.words, signs.byteStride, parents, packed.baseAddress, packed.count, nil))
         }
         try self.init(packed, shape)
     }
@@ -62,6 +90,11 @@ extension BinaryFilters {
             ht_binary_conv_unpack(&code, blobs.bytes.start, blobs.bytes.count, &signs.words, stride, nil))
         return signs
     }
+
+    /// The trees that the filters were packed along, one for each group; nil where they were packed without.
+    ///
+    /// - Throws: ``HalftoneError/blobCorrupt`` when bytes of unknown origin hold something else.
+    public func unpackedTrees() throws(HalftoneError) -> [ChannelTree]? { try blobs.unpackedTrees() }
 }
 
 // MARK: - The packed form in memory and in files
@@ -85,7 +118,13 @@ extension BinaryFilters {
     }
 
     public func verify() throws(HalftoneError) {
-        let again = try BinaryFilters(packing: unpacked(), shape: shape, design: design)
+        let signs = try unpacked()
+        let again =
+            if let trees = try unpackedTrees() {
+                try BinaryFilters(packing: signs, shape: shape, trees: trees)
+            } else {
+                try BinaryFilters(packing: signs, shape: shape, design: design)
+            }
         guard blobs.hold(again.blobs) else { throw .blobCorrupt }
     }
 

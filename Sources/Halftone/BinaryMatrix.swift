@@ -8,8 +8,8 @@ public struct BinaryMatrix: PackedWeights {
     ///
     /// - Parameters:
     ///   - signs: outputs by inputs.
-    ///   - design: the kernels to pack for.
-    /// - Throws: ``HalftoneError/overflow``, ``HalftoneError/memory``.
+    ///   - design: the kernels to pack for; ``BinaryDesign/tree`` needs a tree, see ``init(packing:tree:)``.
+    /// - Throws: ``HalftoneError/overflow``, ``HalftoneError/memory``, ``HalftoneError/design``.
     public init(packing signs: SignMatrix, design: BinaryDesign = .automatic) throws(HalftoneError) {
         var options = design.options
         var size = 0
@@ -19,6 +19,29 @@ public struct BinaryMatrix: PackedWeights {
                 ht_binary_pack(
                     signs.rows, signs.columns, signs.words, signs.byteStride, packed.baseAddress, packed.count,
                     &options))
+        }
+        try self.init(packed)
+    }
+
+    /// Packs signs, a row for each output, along a tree: outputs are computed from each other where ``BinaryDesign/tree``
+    /// applies, and by the direct kernels elsewhere. No result depends on the tree. See ``ChannelTree`` for the method.
+    ///
+    /// - Parameters:
+    ///   - signs: outputs by inputs.
+    ///   - tree: over as many rows, for which it need not be the shortest.
+    /// - Throws: ``HalftoneError/shape(_:)`` when the tree has another number of rows, ``HalftoneError/overflow``,
+    ///   ``HalftoneError/memory``.
+    public init(packing signs: SignMatrix, tree: ChannelTree) throws(HalftoneError) {
+        try tree.check(rows: signs.rows)
+        var size = 0
+        try HalftoneError.check(
+            ht_mst_packed_size(
+                signs.rows, signs.columns, signs.words, signs.byteStride, tree.parents, &size))
+        let packed = try PackedBytes(count: size) { packed throws(HalftoneError) in
+            try HalftoneError.check(
+                ht_mst_pack(
+                    signs.rows, signs.columns, signs.words, signs.byteStride, tree.parents, packed.baseAddress,
+                    packed.count, nil))
         }
         try self.init(packed)
     }
@@ -50,6 +73,11 @@ extension BinaryMatrix {
             ht_binary_unpack(rows, columns, blobs.bytes.start, blobs.bytes.count, &signs.words, stride, nil))
         return signs
     }
+
+    /// The tree that the weights were packed along; nil where they were packed without.
+    ///
+    /// - Throws: ``HalftoneError/blobCorrupt`` when bytes of unknown origin hold something else.
+    public func unpackedTree() throws(HalftoneError) -> ChannelTree? { try blobs.unpackedTrees()?.first }
 }
 
 // MARK: - The packed form in memory and in files
@@ -73,7 +101,14 @@ extension BinaryMatrix {
     }
 
     public func verify() throws(HalftoneError) {
-        guard blobs.hold(try BinaryMatrix(packing: unpacked(), design: design).blobs) else { throw .blobCorrupt }
+        let signs = try unpacked()
+        let again =
+            if let tree = try unpackedTree() {
+                try BinaryMatrix(packing: signs, tree: tree)
+            } else {
+                try BinaryMatrix(packing: signs, design: design)
+            }
+        guard blobs.hold(again.blobs) else { throw .blobCorrupt }
     }
 
     public func withPackedBytes<Result, Failure: Error>(

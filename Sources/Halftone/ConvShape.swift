@@ -143,6 +143,14 @@ extension ConvShape {
         }
     }
 
+    /// Throws unless there are so many filters of as many weights.
+    func check(filters: SignMatrix) throws(HalftoneError) {
+        let inputs = try filterWeights
+        guard filters.rows == outputs, filters.columns == inputs else {
+            throw .shape("filters are \(filters.rows) x \(filters.columns), not \(outputs) x \(inputs)")
+        }
+    }
+
     private static func product(_ a: Int, _ b: Int) throws(HalftoneError) -> Int {
         let (product, overflow) = a.multipliedReportingOverflow(by: b)
         guard !overflow else { throw .overflow }

@@ -48,8 +48,10 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case permutation
     /// The gradient estimator has parameters out of their range.
     case estimator
-    /// The design of binary kernels is unknown.
+    /// The design of binary kernels is unknown, or packing has no tree for it.
     case design
+    /// A row's parent is no row, rows are computed from each other in a circle, or a row's cluster is out of range.
+    case tree
     /// A status of the C library that this module has no case for.
     case unknown(status: Int)
     /// The sizes given do not fit the operands; the text has the numbers.
@@ -96,6 +98,7 @@ extension HalftoneError {
         (HT_ERROR_PERMUTATION, .permutation),
         (HT_ERROR_ESTIMATOR, .estimator),
         (HT_ERROR_DESIGN, .design),
+        (HT_ERROR_TREE, .tree),
     ]
 
     /// The case that stands for a status of the C library; nil for `HT_OK`.

@@ -36,6 +36,10 @@ public struct SignMatrix: Hashable, Sendable {
         clearTails()
     }
 
+    private init(_ rows: Int, _ columns: Int, _ words: [UInt64]) {
+        (self.rows, self.columns, self.words) = (rows, columns, words)
+    }
+
     /// How many words a row takes: ⌈columns / 64⌉.
     public var wordsPerRow: Int { Self.words(for: columns) }
 
@@ -47,6 +51,13 @@ public struct SignMatrix: Hashable, Sendable {
             let at = word(row, column)
             words[at] = newValue < 0 ? words[at] | bit : words[at] & ~bit
         }
+    }
+
+    /// The rows of a range, such as those of a group of filters. It must be inside the matrix.
+    public subscript(rows range: Range<Int>) -> SignMatrix {
+        precondition(0 <= range.lowerBound && range.upperBound <= rows, "no rows \(range) of \(rows)")
+        return SignMatrix(
+            range.count, columns, Array(words[range.lowerBound * wordsPerRow..<range.upperBound * wordsPerRow]))
     }
 
     /// The matrix with every sign turned; with bits that stand for zeros and ones, each becomes the other.

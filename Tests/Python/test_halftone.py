@@ -10,7 +10,7 @@ import unittest
 import numpy
 
 OK, NULL, PATTERN, STRIDE, NOT_SPARSE, BUFFER_SIZE, WINDOW, TRUNCATED, FOREIGN, SHAPE = 0, 1, 2, 3, 6, 7, 9, 13, 14, 17
-DESIGN = 24  # the last
+TREE = 25  # the last
 RELU = 1
 REF = 1
 F32, F16, I8, I32, B1 = 1, 2, 4, 6, 8
@@ -350,7 +350,7 @@ class Errors(unittest.TestCase):
         self.assertEqual(library.ht_nm_packed_size(20, 24, 2, 4, F32, None, None), NULL)
 
     def test_each_status_has_a_text(self):
-        self.assertEqual(len({library.ht_status_text(status) for status in range(DESIGN + 1)}), DESIGN + 1)
+        self.assertEqual(len({library.ht_status_text(status) for status in range(TREE + 1)}), TREE + 1)
 
 
 if __name__ == "__main__":
