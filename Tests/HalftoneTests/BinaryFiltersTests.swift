@@ -16,7 +16,7 @@ import Testing
             w = try .random(shape.outputs, shape.weightCount / shape.outputs, &g)
             x = try .random(shape.images * shape.height * shape.width, shape.channels, &g)
             sums = try SignReference.convolution(shape, x: x.values(), w: w.values())
-            filters = try BinaryFilters(packing: w, shape: shape, design: design)
+            filters = try BinaryFilters(packing: w, shape: shape, design: design, &g)
         }
 
         static func random(_ g: inout Generator) throws -> Case {

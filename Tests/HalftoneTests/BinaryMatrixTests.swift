@@ -19,7 +19,7 @@ import Testing
                 k > 0
                 ? SignReference.product(x.values(values), w.values(), columns: k, outputs: o)
                 : Array(repeating: 0, count: t * o)
-            matrix = try BinaryMatrix(packing: w, design: g.pick(BinaryDesign.allCases))
+            matrix = try BinaryMatrix(packing: w, design: g.pick(BinaryDesign.allCases), &g)
         }
 
         static func random(_ g: inout Generator) throws -> Case {
@@ -179,7 +179,7 @@ extension BinaryMatrixTests {
         for design in BinaryDesign.allCases {
             for (o, k) in [(0, 5), (5, 0), (1, 1), (17, 33), (40, 129)] {
                 let w = try SignMatrix.random(o, k, &g)
-                let matrix = try BinaryMatrix(packing: w, design: design)
+                let matrix = try BinaryMatrix(packing: w, design: design, &g)
                 #expect(matrix.rows == o && matrix.columns == k)
                 #expect(design == .automatic ? matrix.design != .automatic : matrix.design == design)
                 #expect(try matrix.unpacked() == w)
@@ -192,7 +192,7 @@ extension BinaryMatrixTests {
         var g = Generator(seed: 7)
         let folder = TemporaryFolder()
         let (w, x) = (try SignMatrix.random(40, 70, &g), try SignMatrix.random(5, 70, &g))
-        let matrix = try BinaryMatrix(packing: w, design: design)
+        let matrix = try BinaryMatrix(packing: w, design: design, &g)
         let path = folder.file("matrix")
         try matrix.write(to: path)
         let good = matrix.packedArray

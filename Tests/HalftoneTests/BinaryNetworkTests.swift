@@ -22,7 +22,8 @@ import Testing
         }
 
         func filters(_ design: BinaryDesign) throws -> BinaryFilters {
-            try BinaryFilters(packing: w, shape: shape, design: design)
+            var g = Generator(seed: 2)
+            return try BinaryFilters(packing: w, shape: shape, design: design, &g)
         }
 
         func threshold(inputs: Int) throws -> BinaryThreshold {

@@ -20,6 +20,40 @@ extension SignMatrix {
     }
 }
 
+extension ChannelTree {
+    /// Any tree, or several: most rows are computed from one before them in some order.
+    static func random(_ rows: Int, _ g: inout Generator) throws -> ChannelTree {
+        let order = (0..<rows).shuffled(using: &g)
+        var parents = [Int32](repeating: -1, count: rows)
+        for at in order.indices.dropFirst() where !g.coin(8) { parents[order[at]] = Int32(order[g.below(at)]) }
+        return try ChannelTree(parents: parents)
+    }
+}
+
+extension BinaryMatrix {
+    /// Packed for a design, along any tree if it wants one.
+    init(packing signs: SignMatrix, design: BinaryDesign, _ g: inout Generator) throws {
+        if design == .tree {
+            try self.init(packing: signs, tree: .random(signs.rows, &g))
+        } else {
+            try self.init(packing: signs, design: design)
+        }
+    }
+}
+
+extension BinaryFilters {
+    /// Packed for a design, along any trees if it wants them.
+    init(packing signs: SignMatrix, shape: ConvShape, design: BinaryDesign, _ g: inout Generator) throws {
+        if design == .tree {
+            let outputs = shape.outputs / shape.groups
+            let trees = try (0..<shape.groups).map { _ in try ChannelTree.random(outputs, &g) }
+            try self.init(packing: signs, shape: shape, trees: trees)
+        } else {
+            try self.init(packing: signs, shape: shape, design: design)
+        }
+    }
+}
+
 /// Products and convolutions of signs from their formulas, in Int.
 enum SignReference {
     static func product(_ x: [Int], _ w: [Int], columns: Int, outputs: Int) -> [Int] {
