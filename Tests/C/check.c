@@ -34,6 +34,12 @@ uint32_t next_random(void) {
     return (uint32_t)(state >> 32);
 }
 
+bool is_skipped(void) {
+    const char *share = getenv("HALFTONE_TEST_SHARE");
+    const int n = share ? atoi(share) : 1;
+    return n > 1 && next_random() % (uint32_t)n != 0;
+}
+
 void *allocate(size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
     if (!memory) exit(2);

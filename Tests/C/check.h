@@ -21,6 +21,10 @@ int finish(void);
 
 uint32_t next_random(void);
 
+/// Whether to leave a case out: where HALFTONE_TEST_SHARE is n, as on machines that are emulated only so that their
+/// instructions are met once, all but one of n, at random.
+bool is_skipped(void);
+
 /// Whether all bytes are 0x5a.
 bool is_filled(const void *memory, size_t bytes);
 

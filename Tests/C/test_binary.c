@@ -13,8 +13,9 @@ static uint32_t draw_next(void *context) {
 
 static void test_random_products(void) {
     checking("products and convolutions of signs");
-    for (int i = 0; i < 1000; i++) CHECK(is_product_of_signs_right(draw_next, NULL));
-    for (int i = 0; i < 300; i++) run_damaged_signs(draw_next, NULL);
+    for (int i = 0; i < 1000; i++) CHECK(is_skipped() || is_product_of_signs_right(draw_next, NULL));
+    for (int i = 0; i < 300; i++)
+        if (!is_skipped()) run_damaged_signs(draw_next, NULL);
 }
 
 // Bits behind a tap's last, which only damaged weights have, do not reach the rows, nor what lies behind these.

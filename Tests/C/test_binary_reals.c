@@ -266,6 +266,7 @@ static void test_random_problems(void) {
                                 {"binary_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_U8},
                                 {"binary_gemm_i8", HT_DTYPE_I8, HT_DTYPE_I8, HT_DTYPE_I8}};
     for (size_t i = 0; i < 140; i++) {
+        if (is_skipped()) continue;
         problem p = {.types = all[i % COUNT(all)], .is_image = i / COUNT(all) % 2};
         draw_shape(&p);
         checking("%s to type %d, %s, %zu x %zu x %zu, %zux%zu taps", p.types.op, (int)p.types.y,

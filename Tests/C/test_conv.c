@@ -416,6 +416,7 @@ static void check_setup(setup s) {
 }
 
 static void check_shape(operation operation, types types, const ht_conv_shape *shape, size_t pattern) {
+    if (is_skipped()) return;
     check_setup(make_setup(operation, types, shape, patterns[pattern].n, patterns[pattern].m));
 }
 
@@ -442,6 +443,7 @@ static void test_shared_taps(void) {
                                     sized(square(0, 24, 16, 3, 1), 1, 2, 16)};
     for (size_t i = 0; i < COUNT(shapes); i++)
         for (size_t j = 0; j < COUNT(patterns); j++) {
+            if (is_skipped()) continue;
             check_setup(make_shared(CONV, all_types[0], &shapes[i], patterns[j].n, patterns[j].m, 1, true));
             if ((i + j) % 4) continue;
             check_setup(make_shared(CONV, all_types[0], &shapes[i], patterns[j].n, patterns[j].m, 4, true));
@@ -460,9 +462,11 @@ static void test_whole_vectors(void) {
         sized(square(0, 150, 40, 1, 1), 1, 7, 9),                              // the product, not in whole vectors
     };
     for (size_t i = 0; i < COUNT(shapes); i++)
-        for (size_t pattern = 0; pattern < COUNT(patterns); pattern++)
+        for (size_t pattern = 0; pattern < COUNT(patterns); pattern++) {
+            if (is_skipped()) continue;
             check_setup(
                 make_shared(CONV, all_types[0], &shapes[i], patterns[pattern].n, patterns[pattern].m, 1, false));
+        }
 }
 
 // Images that are large enough to be cut into parts, and channels that fill the index fields of sparse patterns.
@@ -476,8 +480,10 @@ static void test_large_images(void) {
         square(4, 64, 20, 3, 1),
     };
     for (size_t i = 0; i < COUNT(shapes); i++)
-        for (size_t j = 0; j < COUNT(indexed); j++)
+        for (size_t j = 0; j < COUNT(indexed); j++) {
+            if (is_skipped()) continue;
             check_setup(make_setup(CONV, all_types[0], &shapes[i], indexed[j][0], indexed[j][1]));
+        }
 }
 
 static size_t cost(const ht_conv_shape *s) {
@@ -535,6 +541,7 @@ static void test_backward_products(void) {
 // Infinities and NaNs reach the results that have an entry there, and no others.
 static void test_special_inputs(void) {
     for (size_t i = 0; i < 60; i++) {
+        if (is_skipped()) continue;
         ht_conv_shape shape = random_shape();
         types types = all_types[i % 5];
         size_t pattern = next_random() % COUNT(patterns);
@@ -550,6 +557,7 @@ static void test_special_inputs(void) {
 // Magnitude masks with infinities and NaNs; and at a pixel outside the image an infinite weight meets a zero: a NaN.
 static void test_special_weights(void) {
     for (size_t i = 0; i < 40; i++) {
+        if (is_skipped()) continue;
         bool in_vectors = i % 10 == 0;  // as in test_whole_vectors
         ht_conv_shape shape = in_vectors ? sized(square(0, 16, 20, 3, 1), 1, 3, 11) : random_shape();
         size_t pattern = next_random() % COUNT(patterns);
