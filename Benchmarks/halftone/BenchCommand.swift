@@ -50,8 +50,17 @@ struct BenchCommand: ParsableCommand {
         help: "Types of x, separated by commas: f32, bf16, u8, i8; of binary ones b1, u1, f32, i8. (default: f32; b1)")
     var dtype: String?
 
-    @Option(help: "Of binary operations: what weights are packed for: auto, direct, pixels, channels.")
-    var design = "auto"
+    @Option(
+        help:
+            "Of binary operations: what weights are packed for: auto, direct, pixels, channels, and tree of mst_gemm and mst_conv. (default: auto; of these tree)"
+    )
+    var design: String?
+
+    @Option(
+        help:
+            "Of mst_gemm and mst_conv with random weights: which shares of its signs an output differs in from the one it derives from, separated by commas. (default: 0.05)"
+    )
+    var distance: String?
 
     @Option(help: "Of binary operations: types of y: b1, i32, i16, f32, bf16, i8. (default: b1,i32, or f32, as x is)")
     var output: String?

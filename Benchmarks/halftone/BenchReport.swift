@@ -7,13 +7,7 @@ struct BenchReport: Codable {
     /// Only of a file of shapes.
     let totals: [NetworkTotal]?
 
-    func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        try encoder.encode(self).write(to: URL(fileURLWithPath: path))
-    }
+    func write(to path: String) throws { try writeJSON(self, to: path) }
 
     /// The totals as a person reads them.
     static func text(of totals: [NetworkTotal], file: String) -> String {
@@ -39,4 +33,13 @@ struct BenchReport: Codable {
         return "total of \(file), \(layers) layer\(layers == 1 ? "" : "s"), each as often as the network has it; "
             + "dense: of each layer the fastest library\n\(table.text)"
     }
+}
+
+/// Writes a report as JSON that people can read too.
+func writeJSON(_ report: some Encodable, to path: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    try encoder.encode(report).write(to: URL(fileURLWithPath: path))
 }

@@ -36,8 +36,11 @@ extension BenchCommand {
             throw ValidationError("--permute is for backward operations")
         }
         let isBinary = operation.isBinary
-        guard isBinary || design == "auto" && output == nil && from == nil && padding == .zero else {
+        guard isBinary || design == nil && output == nil && from == nil && padding == .zero else {
             throw ValidationError("--design, --output, --from and --padding are for binary operations")
+        }
+        guard distance == nil || operation.reusesChannels && weights == nil else {
+            throw ValidationError("--distance is for random weights of mst_gemm and mst_conv")
         }
         guard padding == .zero || conv != nil else { throw ValidationError("--padding needs --conv") }
         guard !isBinary || (sharedRows, sharedTaps, xOrder, yOrder) == (1, false, .rows, .rows) else {
@@ -68,10 +71,33 @@ extension BenchCommand {
         let kernels = try Kernel.all(of: operations, kinds, isas: isa.map(listItems)) { $0.chosen }
         return BenchPlan(
             entries: entries, patterns: patterns, kernels: kernels,
-            designs: try namedValues(design, option: "--design"),
+            designs: try designs(),
             outputs: try outputs(operations, kinds), packsSigns: from == .f32, permutes: permute,
             orders: Orders(x: xOrder.code, y: yOrder.code),
             skipsSlowCases: shape.isEmpty && conv == nil && shapes == nil && weights == nil)
+    }
+
+    /// What `--design` names; only along trees there is that one.
+    private func designs() throws -> [BinaryDesign] {
+        let named: [BinaryDesign] = try namedValues(
+            design ?? (operation.reusesChannels ? "tree" : "auto"), option: "--design")
+        guard operation.reusesChannels || !named.contains(.tree) else {
+            throw ToolError("--design tree is for mst_gemm and mst_conv")
+        }
+        return named
+    }
+
+    /// What `--distance` names.
+    private func distances() throws -> [Double] {
+        let named = try listItems(distance ?? "0.05").map { word in
+            guard let share = Double(word), 0...1 ~= share else {
+                throw ToolError("--distance: '\(word)' is no share of signs, 0 to 1")
+            }
+            return share
+        }
+        guard !named.isEmpty else { throw ToolError("--distance names nothing") }
+        guard named.count == 1 || shapes == nil else { throw ToolError("a network of --shapes has one --distance") }
+        return named
     }
 
     /// What `--output` names, if all of the operations offer it.
@@ -89,7 +115,17 @@ extension BenchCommand {
         return named
     }
 
+    /// Random weights have trees of their own where the operation goes along some.
     private func entries() throws -> [BenchPlan.Entry] {
+        let entries = try namedEntries()
+        guard operation.reusesChannels else { return entries }
+        let distances = try distances()
+        return entries.flatMap { entry in
+            entry.layer.isReal ? [entry] : distances.map { entry.alongTrees(distance: $0, seed: seed) }
+        }
+    }
+
+    private func namedEntries() throws -> [BenchPlan.Entry] {
         if let weights {
             let ts = try rowCounts(unnamed: [128])
             return try WeightFile.layers(path: weights, tensor: tensor)

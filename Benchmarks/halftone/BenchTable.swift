@@ -9,6 +9,7 @@ struct BenchTable {
     private let hasRealLayers: Bool
     private let hasStreams: Bool
     private let hasDesigns: Bool
+    private let hasTrees: Bool
     private let packsSigns: Bool
     private var lastHeading = ""
 
@@ -18,6 +19,7 @@ struct BenchTable {
         opponents = contests.map(\.name) + companions.map(\.name)
         hasRealLayers = plan.entries.contains { $0.layer.isReal }
         hasDesigns = plan.operations.contains(where: \.isBinary)
+        hasTrees = plan.operations.contains(where: \.reusesChannels)
         packsSigns = plan.operations.contains(.signPacking)
         self.hasStreams = hasStreams
         let (rate, bound) = packsSigns ? ("GB/s", "stream") : ("GF/s", "peak")
@@ -25,6 +27,7 @@ struct BenchTable {
             .left("dtype"), .left(hasDesigns ? "form" : "pattern", width: max(8, plan.widestForm)),
         ]
         if hasDesigns { columns.append(.left("design", width: 8)) }
+        if hasTrees { columns += [.right("d/K", width: 5), .right("op ratio")] }
         columns += [
             .right("t", width: 5), .left("isa", width: 10), .right("min us", width: 8),
             .right("median us", width: 9), .right(rate, width: 7), .right("\(bound) \(rate)", width: 9),
@@ -46,6 +49,11 @@ struct BenchTable {
         lastHeading = heading
         var cells = [record.dtype, record.pattern]
         if hasDesigns { cells.append(record.design ?? "-") }
+        if hasTrees {
+            cells += [\.meanDistance, \.operationRatio].map { (figure: KeyPath<TreeFigures, Double>) in
+                record.tree.map { fixed($0[keyPath: figure], 3) } ?? "-"
+            }
+        }
         cells += [
             String(record.t), record.isa, microseconds(record.secondsMin),
             microseconds(record.secondsMedian), giga(record.rate), giga(record.peak), fixed(record.ofPeak, 2),
@@ -72,6 +80,10 @@ struct BenchTable {
         var lines = ["t         rows of x and y; of convolutions, pixels of y"]
         if hasDesigns {
             lines.append("form      design asked for, type of y; design: what the weights were packed for")
+        }
+        if hasTrees {
+            lines.append("d/K       share of its signs in which an output differs from the one it is computed from")
+            lines.append("op ratio  additions along the tree over those of all outputs by themselves")
         }
         lines += rateLegend
         lines += [

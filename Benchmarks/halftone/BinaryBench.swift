@@ -1,5 +1,6 @@
 import CHalftone
 import CHalftoneBench
+import Halftone
 
 /// What the cases of one layer with weights of signs share: its weights, and for each T the operands and the rivals'
 /// preparations.
@@ -10,6 +11,8 @@ final class BinaryBench: CaseBench {
     /// The weights as floats, and as bits.
     private let signs: FloatMatrix
     private let bits: TypedMatrix
+    /// Over the weights, where the operation packs them along some.
+    let trees: GrownTrees?
     private let thresholds: BinaryThresholds
     private let contests: [Contest]
     private let seed: UInt64
@@ -36,11 +39,14 @@ final class BinaryBench: CaseBench {
     }
 
     init(
-        layer: Layer, operation: Operation, kind: ProductKind, weights: FloatMatrix, contests: [Contest], seed: UInt64
+        layer: Layer, operation: Operation, kind: ProductKind, weights: FloatMatrix, contests: [Contest], seed: UInt64,
+        rules: ChannelTree.Rules = GrownTrees.usualRules
     ) throws {
         (self.layer, self.operation, self.kind) = (layer, operation, kind)
         signs = try ProductKind.b1.rounded(weights: weights)
         bits = try TypedMatrix(signs, type: HT_DTYPE_B1)
+        let groups = layer.convolution?.groups ?? 1
+        trees = try operation.reusesChannels ? GrownTrees(bits, groups: groups, rules: rules) : nil
         thresholds = BinaryThresholds(outputs: layer.o, inputs: layer.k, seed: seed)
         (self.contests, self.seed) = (contests, seed)
     }
@@ -55,8 +61,11 @@ final class BinaryBench: CaseBench {
 
     private func packed(_ design: BinaryDesign) throws -> BinaryWeights {
         // T does not matter to weights.
-        try BinaryWeights(bits, problem: problem(t: 1), design: design)
+        try BinaryWeights(bits, problem: problem(t: 1), design: design, trees: trees)
     }
+
+    /// The size of the weights that were prepared.
+    var packedBytes: Int { current?.packed.packed.bytes ?? 0 }
 
     private func problem(t: Int) -> Problem {
         Problem(operation: operation, kind: kind, geometry: layer.geometry(t: t))
@@ -84,7 +93,9 @@ final class BinaryBench: CaseBench {
         let measured = try stopwatch.measure([ours] + theirs + [ours] + stream, budget: budget)
 
         let x = form.packsSigns ? input.floats : input.x
-        let used = CaseWeights(form: .binary(form), bytes: read, design: weights.packed.design)
+        let design = weights.packed.design
+        let used = CaseWeights(
+            form: .binary(form), bytes: read, design: design, tree: design == .tree ? trees?.figures : nil)
         return CaseRecord(
             layer: layer, problem: input.problem, weights: used, row: row, stopwatch: stopwatch, measured: measured,
             opponents: opponents, hasStream: hasStream, bytes: read + x.memory.bytes + y.memory.bytes,

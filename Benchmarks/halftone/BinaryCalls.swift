@@ -3,8 +3,12 @@ import CHalftone
 // The calls of the C library on weights of signs.
 
 extension Problem {
-    /// The problem's weights packed: rows of signs that are `stride` bytes apart, 0 without a gap.
-    func pack(signs w: UnsafeRawPointer, stride: Int = 0, design: BinaryDesign) throws -> Memory {
+    /// The problem's weights packed: rows of signs that are `stride` bytes apart, 0 without a gap; with `parents` along
+    /// the trees of the groups.
+    func pack(
+        signs w: UnsafeRawPointer, stride: Int = 0, design: BinaryDesign, parents: [Int32] = []
+    ) throws -> Memory {
+        if design == .tree { return try pack(signs: w, stride: stride, along: parents) }
         var (options, shape, size) = (ht_options(), geometry.code, 0)
         options.binary_design = design.code
         let (o, k, words) = (o, k, w.assumingMemoryBound(to: UInt64.self))
@@ -22,6 +26,25 @@ extension Problem {
         return packed
     }
 
+    private func pack(signs w: UnsafeRawPointer, stride: Int, along parents: [Int32]) throws -> Memory {
+        guard parents.count == o else { throw ToolError("\(parents.count) parents are no trees over \(o) outputs") }
+        var (shape, size) = (geometry.code, 0)
+        let (o, k, words) = (o, k, w.assumingMemoryBound(to: UInt64.self))
+        let isConvolution = operation.isConvolution
+        let sized =
+            isConvolution
+            ? ht_mst_conv_packed_size(&shape, words, stride, parents, &size)
+            : ht_mst_packed_size(o, k, words, stride, parents, &size)
+        try check(sized, "sizing weights along trees")
+        let packed = try Memory(bytes: size)
+        let status =
+            isConvolution
+            ? ht_mst_conv_pack(&shape, words, stride, parents, packed.address, size, nil)
+            : ht_mst_pack(o, k, words, stride, parents, packed.address, size, nil)
+        try check(status, "packing weights along trees")
+        return packed
+    }
+
     /// Runs a product or a convolution on matrices that begin at an address and have a stride.
     func runBinary(
         from input: (data: UnsafeMutableRawPointer, stride: Int), packed: Memory,
@@ -34,10 +57,10 @@ extension Problem {
         let bits = input.data.assumingMemoryBound(to: UInt64.self)
         let floats = input.data.assumingMemoryBound(to: Float.self)
         let bytes = input.data.assumingMemoryBound(to: Int8.self)
-        return switch (operation, kind) {
-        case (.binaryConvolution, .f32): ht_binary_conv_f32(&shape, floats, xs, blob, size, epilogue, y, ys, &options)
-        case (.binaryConvolution, .i8): ht_binary_conv_i8(&shape, bytes, xs, blob, size, epilogue, y, ys, &options)
-        case (.binaryConvolution, _): ht_binary_conv_b1(&shape, bits, xs, blob, size, epilogue, y, ys, &options)
+        return switch (operation.isConvolution, kind) {
+        case (true, .f32): ht_binary_conv_f32(&shape, floats, xs, blob, size, epilogue, y, ys, &options)
+        case (true, .i8): ht_binary_conv_i8(&shape, bytes, xs, blob, size, epilogue, y, ys, &options)
+        case (true, _): ht_binary_conv_b1(&shape, bits, xs, blob, size, epilogue, y, ys, &options)
         case (_, .f32): ht_binary_gemm_f32(t, o, k, floats, xs, blob, size, epilogue, y, ys, &options)
         case (_, .i8): ht_binary_gemm_i8(t, o, k, bytes, xs, blob, size, epilogue, y, ys, &options)
         case (_, .u1): ht_binary_gemm_u1(t, o, k, bits, xs, blob, size, epilogue, y, ys, &options)

@@ -9,10 +9,12 @@ final class BinaryWeights {
     /// The size of the words of signs alone, which the direct design reads.
     let wordBytes: Int
 
-    /// `signs` is the layer's weights, bits.
-    init(_ signs: TypedMatrix, problem: Problem, design: BinaryDesign) throws {
+    /// `signs` is the layer's weights, bits; the design along trees needs some over these.
+    init(_ signs: TypedMatrix, problem: Problem, design: BinaryDesign, trees: GrownTrees? = nil) throws {
         func pack(_ design: BinaryDesign) throws -> Memory {
-            try withExtendedLifetime(signs) { try problem.pack(signs: signs.data, design: design) }
+            try withExtendedLifetime(signs) {
+                try problem.pack(signs: signs.data, design: design, parents: trees?.parents ?? [])
+            }
         }
         let packed = try pack(design)
         self.packed = packed

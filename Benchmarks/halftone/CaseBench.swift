@@ -18,6 +18,8 @@ struct CaseWeights {
     var keptL1: Double?
     /// Only of binary weights: what they are packed for.
     var design: BinaryDesign?
+    /// Only of weights along trees.
+    var tree: TreeFigures?
 }
 
 /// A dense library on a type, to compare with.

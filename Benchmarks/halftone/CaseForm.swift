@@ -35,7 +35,10 @@ struct BinaryForm: Equatable, CustomStringConvertible {
 
 /// The designs of binary kernels, by the word that `--design` knows them by.
 enum BinaryDesign: String, CaseIterable {
-    case auto, direct, pixels, channels
+    case auto, direct, pixels, channels, tree
+
+    /// Those for which weights need no trees.
+    static let withoutTree = allCases.filter { $0 != .tree }
 
     var code: ht_binary_design {
         switch self {
@@ -43,6 +46,7 @@ enum BinaryDesign: String, CaseIterable {
         case .direct: HT_BINARY_DIRECT
         case .pixels: HT_BINARY_PIXELS
         case .channels: HT_BINARY_CHANNELS
+        case .tree: HT_BINARY_TREE
         }
     }
 }

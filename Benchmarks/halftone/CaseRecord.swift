@@ -7,6 +7,8 @@ struct CaseRecord: Codable {
     let pattern: String
     /// Only of binary weights: the design that they are packed for.
     let design: String?
+    /// Only of weights along trees.
+    var tree: TreeFigures?
     let o: Int
     let k: Int
     let t: Int
@@ -38,8 +40,8 @@ struct CaseRecord: Codable {
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, op, isa, dtype, pattern, design, o, k, t, convolution, threads, cache, runs, rate, peak, bytes,
-            against
+        case layer, op, isa, dtype, pattern, design, tree, o, k, t, convolution, threads, cache, runs, rate, peak,
+            bytes, against
         case verdict
         case secondsMin = "seconds_min"
         case secondsMedian = "seconds_median"
@@ -120,9 +122,9 @@ extension CaseRecord {
         let against = RivalRecord.all(opponents, measured, problem, ours: seconds)
         self.init(
             layer: layer.name, op: problem.kind.op(problem.operation), isa: row.isa, dtype: problem.kind.rawValue,
-            pattern: weights.form.description, design: weights.design?.rawValue, o: problem.o, k: problem.k,
-            t: problem.t,
-            convolution: layer.convolution, threads: stopwatch.threads, cache: stopwatch.cache.rawValue,
+            pattern: weights.form.description, design: weights.design?.rawValue, tree: weights.tree,
+            o: problem.o, k: problem.k, t: problem.t, convolution: layer.convolution, threads: stopwatch.threads,
+            cache: stopwatch.cache.rawValue,
             secondsMin: seconds, secondsMedian: first.median, runs: first.seconds.count, rate: rate,
             peak: measured.peak, ofPeak: rate / measured.peak, bytes: bytes, streamRate: streamRate,
             ofStream: streamRate.map { Double(bytes) / seconds / $0 }, aaRatio: aaRatio, maxError: maxError,

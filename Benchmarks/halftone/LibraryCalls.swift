@@ -63,8 +63,9 @@ extension Problem {
         let (blob, bytes, type) = (packed.address, packed.bytes, kind.inputs)
         let status =
             switch operation {
-            case .binaryProduct: ht_binary_gemm_scratch_size(t, type, blob, bytes, &options, &size)
-            case .binaryConvolution: ht_binary_conv_scratch_size(&shape, type, blob, bytes, &options, &size)
+            case .binaryProduct, .treeProduct: ht_binary_gemm_scratch_size(t, type, blob, bytes, &options, &size)
+            case .binaryConvolution, .treeConvolution:
+                ht_binary_conv_scratch_size(&shape, type, blob, bytes, &options, &size)
             case .convolution, .backwardConvolution:
                 ht_nm_conv_scratch_size(&shape, type, blob, bytes, &options, &size)
             case .backwardProduct: ht_nm_gemm_backward_scratch_size(t, type, blob, bytes, &options, &size)

@@ -11,6 +11,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     case weightGradient = "weight_gradient"
     case binaryProduct = "binary_gemm"
     case binaryConvolution = "binary_conv"
+    case treeProduct = "mst_gemm"
+    case treeConvolution = "mst_conv"
     case signPacking = "sign_pack"
 
     /// Which way a layer is gone through: Y from X, dX from dY, or dW from both.
@@ -21,21 +23,30 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     var direction: Direction {
         switch self {
         case .product, .convolution, .binaryProduct, .binaryConvolution, .signPacking: .forward
+        case .treeProduct, .treeConvolution: .forward
         case .backwardProduct, .backwardConvolution: .backward
         case .sampledGradient, .weightGradient: .gradient
         }
     }
 
     /// Whether weights are signs.
-    var isBinary: Bool { self == .binaryProduct || self == .binaryConvolution }
+    var isBinary: Bool { self == .binaryProduct || self == .binaryConvolution || reusesChannels }
 
-    var isConvolution: Bool { self == .convolution || self == .backwardConvolution || self == .binaryConvolution }
+    /// Whether weights are packed along trees.
+    var reusesChannels: Bool { self == .treeProduct || self == .treeConvolution }
+
+    var isConvolution: Bool {
+        switch self {
+        case .convolution, .backwardConvolution, .binaryConvolution, .treeConvolution: true
+        default: false
+        }
+    }
 
     /// The same for a convolution; gradients of filters are products of matrices that somebody else made.
     var ofConvolution: Operation? {
         if self == .signPacking { return nil }
         return switch direction {
-        case .forward: isBinary ? .binaryConvolution : .convolution
+        case .forward: reusesChannels ? .treeConvolution : isBinary ? .binaryConvolution : .convolution
         case .backward: .backwardConvolution
         case .gradient: nil
         }
@@ -45,7 +56,7 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     var ofProduct: Operation {
         if self == .signPacking { return self }
         return switch direction {
-        case .forward: forwardProduct
+        case .forward: reusesChannels ? .treeProduct : forwardProduct
         case .backward: .backwardProduct
         case .gradient: self
         }
@@ -57,8 +68,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
     /// What dense libraries have in its place.
     var dense: Operation {
         switch self {
-        case .binaryProduct: .product
-        case .binaryConvolution: .convolution
+        case .binaryProduct, .treeProduct: .product
+        case .binaryConvolution, .treeConvolution: .convolution
         default: self
         }
     }
@@ -68,6 +79,8 @@ enum Operation: String, CaseIterable, ExpressibleByArgument {
         switch self {
         case .binaryProduct: [.b1, .u1, .f32, .i8]
         case .binaryConvolution: [.b1, .f32, .i8]
+        case .treeProduct: [.b1, .u1]
+        case .treeConvolution: [.b1]
         case .product, .convolution: [.f32, .bf16, .u8, .i8]
         case .signPacking: [.f32, .bf16, .i8]
         case .backwardProduct, .backwardConvolution: [.f32, .bf16]
@@ -118,7 +131,8 @@ struct Companion {
         case .sampledGradient:
             self.init(
                 name: "dense", legend: "the dense gradient by this library", operation: .weightGradient, form: .dense)
-        case .weightGradient, .binaryProduct, .binaryConvolution, .signPacking: return nil
+        case .weightGradient, .binaryProduct, .binaryConvolution, .treeProduct, .treeConvolution, .signPacking:
+            return nil
         }
     }
 }

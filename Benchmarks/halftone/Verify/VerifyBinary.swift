@@ -30,13 +30,13 @@ struct VerifyBinary: VerifyJudge {
     init(_ operation: Operation, _ kind: ProductKind, seed: UInt64, number: Int) throws {
         var random = SplitMix(seed: seed, number: UInt64(number))
         outputType = random.pick(kind.offeredOutputs(operation))
-        let geometry = operation.isConvolution ? Self.convolution(kind, &random) : VerifyCase.product(&random)
+        let geometry = Self.geometry(operation, kind, &random)
         let problem = Problem(operation: operation, kind: kind, geometry: geometry)
         self.problem = problem
-        designs =
-            kind.isBits ? (random.pick(BinaryDesign.allCases), random.pick([.auto, .auto, .direct])) : (.auto, .auto)
+        designs = Self.designs(operation, kind, &random)
         let style = ValueStyle(&random)
-        let w = Self.signs(problem.o * problem.k, &random)
+        let trees = try operation.reusesChannels ? VerifyTrees(problem, &random) : nil
+        let w = trees?.signs ?? Self.signs(problem.o * problem.k, &random)
         let values = Self.inputs(problem, style, &random)
         // Images and bits lie in rows.
         orders = Orders(
@@ -62,7 +62,9 @@ struct VerifyBinary: VerifyJudge {
         let design = designs.packed
         packed = try describing("\(problem.geometry), packing for \(design)") {
             try withExtendedLifetime(bits) {
-                try problem.pack(signs: bits.memory.address, stride: bits.stride, design: design)
+                try problem.pack(
+                    signs: bits.memory.address, stride: bits.stride, design: design,
+                    parents: trees?.parents ?? [])
             }
         }
         reference = try Self.blank(problem, outputType, orders.y, gap)
@@ -107,6 +109,21 @@ struct VerifyBinary: VerifyJudge {
     }
 
     // MARK: parts
+
+    private static func geometry(
+        _ operation: Operation, _ kind: ProductKind, _ random: inout SplitMix
+    ) -> Convolution {
+        if operation.isConvolution { return convolution(kind, &random) }
+        return operation.reusesChannels ? VerifyTrees.product(&random) : VerifyCase.product(&random)
+    }
+
+    private static func designs(
+        _ operation: Operation, _ kind: ProductKind, _ random: inout SplitMix
+    ) -> (packed: BinaryDesign, asked: BinaryDesign) {
+        guard kind.isBits else { return (.auto, .auto) }
+        let packed = operation.reusesChannels ? .tree : random.pick(BinaryDesign.withoutTree)
+        return (packed, random.pick([.auto, .auto, .direct]))
+    }
 
     /// Any geometry, depthwise ones among them, and of signs any padding.
     private static func convolution(_ kind: ProductKind, _ random: inout SplitMix) -> Convolution {
