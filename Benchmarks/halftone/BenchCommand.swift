@@ -123,7 +123,7 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         warnInDebugBuilds()
         let plan = try plan()
-        try checkWritable()
+        try checkWritable(json)
         if threads != 1 { putIdleThreadsToSleep() }
         // Dense gradients are to come from this library's kernels; a BLAS is among the rivals.
         setenv("HALFTONE_BLAS", "none", 0)
@@ -161,13 +161,6 @@ struct BenchCommand: ParsableCommand {
 
     // MARK: surroundings
 
-    private func warnInDebugBuilds() {
-        #if DEBUG
-            FileHandle.standardError.write(
-                Data("warning: a debug build; its figures mean nothing. Use `swift run -c release halftone`.\n".utf8))
-        #endif
-    }
-
     /// Threads of one library that wait actively for work take the CPU from the next contender's. So each is told to
     /// let its threads sleep within about a millisecond; a variable that is set already stays. To be called before any
     /// of the libraries is loaded.
@@ -196,12 +189,11 @@ struct BenchCommand: ParsableCommand {
             print(BenchReport.text(of: totals, file: file))
         }
     }
+}
 
-    private func checkWritable() throws {
-        guard let json else { return }
-        guard let file = fopen(json, "a") else {
-            throw ToolError("cannot write \(json): \(String(cString: strerror(errno)))")
-        }
-        fclose(file)
-    }
+func warnInDebugBuilds() {
+    #if DEBUG
+        FileHandle.standardError.write(
+            Data("warning: a debug build; its figures mean nothing. Use `swift run -c release halftone`.\n".utf8))
+    #endif
 }

@@ -43,3 +43,12 @@ func writeJSON(_ report: some Encodable, to path: String) throws {
         positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     try encoder.encode(report).write(to: URL(fileURLWithPath: path))
 }
+
+/// Throws if a report that is asked for could not be written when its figures are there.
+func checkWritable(_ path: String?) throws {
+    guard let path else { return }
+    guard let file = fopen(path, "a") else {
+        throw ToolError("cannot write \(path): \(String(cString: strerror(errno)))")
+    }
+    fclose(file)
+}

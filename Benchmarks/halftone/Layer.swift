@@ -49,6 +49,24 @@ struct Layer {
     }
 }
 
+extension Layer {
+    /// A matrix of a file, or filters, OIHW as PyTorch has them, as the rows of the library's OHWI.
+    static func outputRows(_ entry: SafetensorsFile.Entry, of file: SafetensorsFile) -> Layer {
+        guard entry.shape.count == 4 else { return .tensor(entry, of: file) }
+        let (o, channels, taps) = (entry.shape[0], entry.shape[1], entry.shape[2] * entry.shape[3])
+        return Layer(name: entry.name, o: o, k: channels * taps, isReal: true) {
+            let values = try file.tensor(named: entry.name).floats()
+            let rows = try FloatMatrix(rows: o, columns: taps * channels)
+            for output in 0..<o {
+                htb_transpose(
+                    channels, taps, Array(values[output * channels * taps..<(output + 1) * channels * taps]),
+                    rows.row(output))
+            }
+            return rows
+        }
+    }
+}
+
 /// The layers of safetensors files.
 enum WeightFile {
     private static let floatTypes: [ElementType] = [.f32, .f16, .bf16]
@@ -65,9 +83,7 @@ enum WeightFile {
             }
             return layers
         }
-        guard let entry = file.entries.first(where: { $0.name == tensor }) else {
-            throw ToolError("\(path) has no tensor '\(tensor)'; it has: \(names(of: file))")
-        }
+        let entry = try entry(tensor, of: file, path: path)
         guard entry.shape.count == 2, entry.shape.allSatisfy({ $0 > 0 }) else {
             throw ToolError("tensor '\(tensor)' has shape \(entry.shape); a weight matrix has two dimensions")
         }
@@ -75,6 +91,37 @@ enum WeightFile {
             throw ToolError("tensor '\(tensor)' is \(entry.elementTypeName); only F32, F16 and BF16 are weights")
         }
         return [.tensor(entry, of: file)]
+    }
+
+    /// The tensor of this name, or every matrix and every set of filters of the file: a row for each output.
+    static func outputRows(path: String, tensor: String?) throws -> [Layer] {
+        let file = try SafetensorsFile(path: path)
+        guard let tensor else {
+            let layers = file.entries.filter(hasOutputRows).map { Layer.outputRows($0, of: file) }
+            guard !layers.isEmpty else { throw ToolError("\(path) has no floats of two or four dimensions") }
+            return layers
+        }
+        let entry = try entry(tensor, of: file, path: path)
+        guard hasOutputRows(entry) else {
+            throw ToolError(
+                "tensor '\(tensor)' is \(entry.elementTypeName) of shape \(entry.shape), not F32, F16 or BF16 of two or "
+                    + "four dimensions")
+        }
+        return [.outputRows(entry, of: file)]
+    }
+
+    private static func entry(
+        _ tensor: String, of file: SafetensorsFile, path: String
+    ) throws -> SafetensorsFile.Entry {
+        guard let entry = file.entries.first(where: { $0.name == tensor }) else {
+            throw ToolError("\(path) has no tensor '\(tensor)'; it has: \(names(of: file))")
+        }
+        return entry
+    }
+
+    private static func hasOutputRows(_ entry: SafetensorsFile.Entry) -> Bool {
+        guard let type = entry.elementType, floatTypes.contains(type) else { return false }
+        return [2, 4].contains(entry.shape.count) && entry.shape.allSatisfy { $0 > 0 }
     }
 
     /// What is embedded in the tool.

@@ -90,7 +90,7 @@ extension ChannelTree {
         /// Edges from a root to the farthest row at most, 1 for stars; nil for no limit. Where the shortest tree is
         /// deeper, a heuristic finds one that is not: it begins with the row that all others together are nearest to.
         public var maxDepth: Int?
-        /// How many trees there may be, each with a root: the shortest one loses its longest edges.
+        /// How many trees there are, each with a root, or as many as rows: the shortest one loses its longest edges.
         public var trees: Int
 
         /// One tree of any depth without complements, unless said otherwise.

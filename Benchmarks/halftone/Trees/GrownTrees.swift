@@ -3,6 +3,7 @@ import Halftone
 
 /// Trees that grew over a layer's weights of signs, one for each group of channels.
 struct GrownTrees {
+    let signs: SignMatrix
     let trees: [ChannelTree]
     let figures: TreeFigures
 
@@ -15,7 +16,7 @@ struct GrownTrees {
     init(_ bits: TypedMatrix, groups: Int, rules: ChannelTree.Rules) throws {
         let outputs = bits.rows / groups
         do throws(HalftoneError) {
-            let signs = try SignMatrix(bits)
+            signs = try SignMatrix(bits)
             var (trees, figures) = ([ChannelTree](), [ChannelTree.Figures]())
             for group in 0..<groups {
                 let rows = signs[rows: group * outputs..<(group + 1) * outputs]
