@@ -68,8 +68,11 @@ ht_status ht_binary_layout_open(const void *packed, size_t size, ht_binary_layou
 ht_status ht_binary_layout_check_groups(const ht_binary_layout *l, const void *packed, size_t size, size_t groups) {
     size_t bytes;
     if (!ht_mul(l->bytes, groups, &bytes) || bytes > size) return HT_ERROR_BLOB_TRUNCATED;
-    for (size_t group = 1; group < groups; group++)
-        if (memcmp((const char *)packed + group * l->bytes, packed, sizeof(ht_blob_header)))
-            return HT_ERROR_BLOB_CORRUPT;
-    return HT_OK;
+    ht_status status = HT_OK;
+    for (size_t group = 1; group < groups && !status; group++) {
+        const char *blob = (const char *)packed + group * l->bytes;
+        if (memcmp(blob, packed, sizeof(ht_blob_header))) return HT_ERROR_BLOB_CORRUPT;
+        if (ht_binary_has_lists(l->of.design)) status = ht_binary_lists_check(l, blob);
+    }
+    return status;
 }

@@ -46,7 +46,8 @@ ht_status ht_binary_layout_make(const ht_binary_weights *of, ht_binary_layout *l
 /// The layout of a blob, its header checked. Errors: NULL, ALIGNMENT, BLOB_*.
 ht_status ht_binary_layout_open(const void *packed, size_t size, ht_binary_layout *layout);
 
-/// Whether blobs of that layout, one behind the other, are there for all groups. Errors: BLOB_TRUNCATED, BLOB_CORRUPT.
+/// Whether blobs of that layout, one behind the other, are there for all groups, their lists checked as those of the
+/// first were. Errors: BLOB_TRUNCATED, BLOB_CORRUPT.
 ht_status ht_binary_layout_check_groups(const ht_binary_layout *layout, const void *packed, size_t size, size_t groups);
 
 void ht_binary_layout_seal(const ht_binary_layout *layout, void *packed);
