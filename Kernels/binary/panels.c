@@ -128,6 +128,7 @@ size_t ht_binary_panels_make(const ht_binary_layout *l, const ht_conv *conv, siz
     TAKE(view, p->views);
     TAKE(of_view, p->views * p->outputs);
     TAKE(factor, p->outputs);
+    TAKE(sets, ht_ceil_div(p->views, HT_PANELS_TABLE_VIEWS) * p->outputs);
     TAKE(all, ht_round_up(p->channels, 8));
     TAKE(inverted, p->outputs);
     TAKE(turned, p->outputs);

@@ -69,6 +69,7 @@ typedef struct ht_binary_panels {
     char *view_lanes;  // [view]
     char *tap_lanes;   // [tap]
     char *tables;      // [table][set of views]
+    uint32_t (*sets)[16];  // [table][output][bit of its limits]
     ht_binary_view *view;
     int32_t *of_view;  // [view][output]: limits of T, or sums where T is 0
     int32_t *factor;   // [output]: of T in sums

@@ -143,7 +143,10 @@ static void run_panel(job *j) {
     find_view_lanes(j);
     if (j->present_count == 0) return;
     find_tap_lanes(j);
-    make_tables(j);
+    if (j->task->y_dtype == HT_DTYPE_B1) {
+        make_tables(j);
+        find_all_sets(j);
+    }
     find_start(j);
     for (size_t chunk = 0; chunk < p->lists.chunks; chunk++) run_chunk(j, chunk);
     if (j->task->y_dtype == HT_DTYPE_B1)
@@ -174,6 +177,7 @@ static void prepare(job *j) {
 size_t ht_binary_pixels_run(const ht_binary_task *task) {
     job j;
     j.task = task;
+    j.known_count = 0;
     const ht_binary_panels *p = &j.p;
     ht_binary_panels_make(task->layout, task->conv, task->t_end, task->y_dtype != HT_DTYPE_B1, task->scratch, &j.p);
     size_t rest;

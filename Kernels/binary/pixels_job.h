@@ -15,6 +15,8 @@ typedef struct job {
     const char *named;  // what entries of lists are numbers of: the inputs of a chunk
     size_t present[HT_PANELS_VIEWS];  // views that have lanes in the panel
     size_t present_count;
+    size_t known[HT_PANELS_VIEWS];  // those that sets are of
+    size_t known_count;
     __m512i start[HT_SLICES_MAX];  // of the counters of all outputs
     __m512i lowest;  // bit of T
 } job;

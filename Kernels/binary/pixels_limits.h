@@ -113,41 +113,48 @@ static void find_factors(job *j, const strip *s) {
 
 // MARK: signs
 
-// For each bit of the limits of an output the set of views where it is set, in 16 numbers a table.
-HT_INLINE void find_sets(const job *j, size_t o, uint32_t sets[HT_PANELS_TABLES][16]) {
+// For each bit of the limits of an output the set of present views where it is set, as an offset into the table of
+// their lanes.
+static void find_sets(const job *j, size_t table, size_t o) {
     const __m512i bits = _mm512_sllv_epi32(_mm512_set1_epi32(1),
                                            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    size_t first = 0, table = 0;
-    do {
-        __m512i set = _mm512_setzero_si512(), view = _mm512_set1_epi32(HT_PANELS_VECTOR);
-        for (size_t i = first; i < ht_min(first + HT_PANELS_TABLE_VIEWS, j->present_count); i++) {
-            const __m512i limit = _mm512_set1_epi32(j->p.of_view[j->present[i] * j->p.outputs + o]);
-            set = _mm512_mask_or_epi32(set, _mm512_test_epi32_mask(limit, bits), set, view);
-            view = _mm512_add_epi32(view, view);
-        }
-        _mm512_storeu_si512(sets[table++], set);
-        first += HT_PANELS_TABLE_VIEWS;
-    } while (first < j->present_count);
+    const size_t first = table * HT_PANELS_TABLE_VIEWS;
+    __m512i set = _mm512_setzero_si512(), view = _mm512_set1_epi32(HT_PANELS_VECTOR);
+    for (size_t i = first; i < ht_min(first + HT_PANELS_TABLE_VIEWS, j->present_count); i++) {
+        const __m512i limit = _mm512_set1_epi32(j->p.of_view[j->present[i] * j->p.outputs + o]);
+        set = _mm512_mask_or_epi32(set, _mm512_test_epi32_mask(limit, bits), set, view);
+        view = _mm512_add_epi32(view, view);
+    }
+    _mm512_store_si512(j->p.sets[table * j->p.outputs + o], set);
 }
 
-HT_INLINE __m512i limit_bit(const job *j, uint32_t sets[HT_PANELS_TABLES][16], size_t bit, const bool one_table) {
-    __m512i lanes = _mm512_load_si512(j->p.tables + sets[0][bit]);
-    for (size_t table = 1; !one_table && table * HT_PANELS_TABLE_VIEWS < j->present_count; table++)
-        lanes =
-            _mm512_or_si512(lanes, _mm512_load_si512(vector(j->p.tables, table * HT_PANELS_TABLE) + sets[table][bit]));
+// Panels inside an image see the same views, so that their sets are found once.
+static void find_all_sets(job *j) {
+    const size_t bytes = j->present_count * sizeof *j->present;
+    if (j->present_count == j->known_count && !memcmp(j->present, j->known, bytes)) return;
+    for (size_t table = 0; table * HT_PANELS_TABLE_VIEWS < j->present_count; table++)
+        for (size_t o = j->task->o_begin; o < j->task->o_end; o++) find_sets(j, table, o);
+    memcpy(j->known, j->present, bytes);
+    j->known_count = j->present_count;
+}
+
+HT_INLINE __m512i limit_bit(const job *j, size_t o, size_t bit, const bool one_table) {
+    __m512i lanes = _mm512_load_si512(j->p.tables + j->p.sets[o][bit]);
+    for (size_t table = 1; !one_table && table * HT_PANELS_TABLE_VIEWS < j->present_count; table++) {
+        const uint32_t set = j->p.sets[table * j->p.outputs + o][bit];
+        lanes = _mm512_or_si512(lanes, _mm512_load_si512(vector(j->p.tables, table * HT_PANELS_TABLE) + set));
+    }
     return lanes;
 }
 
 // Where T < limit: the borrow of their difference, in two's complement.
 HT_INLINE void find_signs(const job *j, size_t o, const __m512i *sum, const size_t n, const bool one_table) {
-    uint32_t sets[HT_PANELS_TABLES][16];
-    find_sets(j, o, sets);
     const __m512i lowest = _mm512_xor_si512(j->lowest, _mm512_set1_epi64(j->p.turned[o]));
-    __m512i below = _mm512_andnot_si512(lowest, limit_bit(j, sets, 0, one_table));
+    __m512i below = _mm512_andnot_si512(lowest, limit_bit(j, o, 0, one_table));
     HT_UNROLL
     for (size_t bit = 0; bit + 1 < n; bit++)
-        below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, sets, bit + 1, one_table), below, 0x8E);
-    below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, sets, n, one_table), below, 0xB2);
+        below = _mm512_ternarylogic_epi64(sum[bit], limit_bit(j, o, bit + 1, one_table), below, 0x8E);
+    below = _mm512_ternarylogic_epi64(sum[n - 1], limit_bit(j, o, n, one_table), below, 0xB2);
     store(j->p.results, o, _mm512_xor_si512(below, _mm512_set1_epi64(j->p.inverted[o])));
 }
 
