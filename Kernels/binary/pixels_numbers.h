@@ -2,7 +2,7 @@
 // From counters to sums that are numbers. Included by pixels_avx512.c.
 //
 // Bits of an output become 512 numbers T of 16 bits; 16 outputs then become, pixel by pixel, vectors of factor * T +
-// base of 32 bits. Bound: 5 shuffles for 16 sums, 3.2 of which run four a cycle on Zen 5 and the rest two.
+// base of 32 bits. Bound: 5 shuffles for 16 sums, 3.5 of which run four a cycle on Zen 5 and the others two.
 #ifndef HT_BINARY_PIXELS_NUMBERS_H
 #define HT_BINARY_PIXELS_NUMBERS_H
 
@@ -109,50 +109,50 @@ HT_INLINE void transpose_numbers(__m512i *a) {
     }
 }
 
-// From four vectors of 4 outputs of a pixel in each lane to 16 outputs of a pixel each.
-HT_INLINE void transpose_lanes(__m512i *q) {
-    const __m512i a = _mm512_shuffle_i32x4(q[0], q[1], 0x44), b = _mm512_shuffle_i32x4(q[0], q[1], 0xEE);
-    const __m512i c = _mm512_shuffle_i32x4(q[2], q[3], 0x44), d = _mm512_shuffle_i32x4(q[2], q[3], 0xEE);
-    q[0] = _mm512_shuffle_i32x4(a, c, 0x88);
-    q[1] = _mm512_shuffle_i32x4(a, c, 0xDD);
-    q[2] = _mm512_shuffle_i32x4(b, d, 0x88);
-    q[3] = _mm512_shuffle_i32x4(b, d, 0xDD);
+// 16 outputs of 32 pixels: vector p, lane l of each half of 8 outputs is pixel 8 l + p. Even numbers of both halves are
+// outputs 0 to 7, odd ones 8 to 15, so that a multiply-add of either widens them in their place.
+HT_INLINE void load_numbers(const job *j, size_t o, size_t v, __m512i *first, __m512i *second) {
+    HT_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+        const size_t output = o + i / 2 + i % 2 * 8;
+        first[i] = _mm512_load_si512(numbers_of(j, output) + v);
+        second[i] = _mm512_load_si512(numbers_of(j, output + 4) + v);
+    }
+    transpose_numbers(first);
+    transpose_numbers(second);
 }
 
-// Numbers are doubled to pairs, of which the second counts nothing.
-HT_INLINE __m512i multiply(__m512i pairs, __m512i factors) {
-    return _mm512_madd_epi16(pairs, _mm512_and_si512(factors, _mm512_set1_epi32(0xffff)));
+HT_INLINE void store_sum(const places *places, size_t lane, size_t o, size_t offset, __mmask16 present, __m512i sum) {
+    if (!places->to[lane]) return;
+    const __m512i base = _mm512_loadu_si512(places->base[lane] + o);
+    _mm512_mask_storeu_epi32(places->to[lane] + offset, present, _mm512_add_epi32(sum, base));
+}
+
+// Factors of outputs 0 to 7, each with a zero beside it, for both pixels of a pair.
+HT_INLINE __m512i load_factors(const job *j, size_t o) {
+    const __m256i factors = _mm256_loadu_si256((const __m256i *)(const void *)(j->p.factor + o));
+    return _mm512_and_si512(_mm512_broadcast_i64x4(factors), _mm512_set1_epi32(0xffff));
 }
 
 // Sums of 16 outputs.
 static void store_strip(const job *j, size_t o, const places *places) {
     const __mmask16 present = (__mmask16)((1u << ht_min(16, j->task->o_end - o)) - 1);
     const size_t offset = places->stores_itself ? o * sizeof(int32_t) : 0;
-    __m512i factors[4];
-    for (size_t i = 0; i < 4; i++)
-        factors[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(j->p.factor + o + 4 * i)));
+    const __m512i even = load_factors(j, o), odd = _mm512_slli_epi32(load_factors(j, o + 8), 16);
+    const __m512i pairs[2] = {_mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                              _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15)};
     for (size_t v = 0; v < HT_PANELS_NUMBERS; v++) {
-        __m512i a[8], b[8];
-        HT_UNROLL
-        for (size_t i = 0; i < 8; i++) {
-            a[i] = _mm512_load_si512(numbers_of(j, o + i) + v);
-            b[i] = _mm512_load_si512(numbers_of(j, o + 8 + i) + v);
-        }
-        transpose_numbers(a);
-        transpose_numbers(b);
+        __m512i first[8], second[8];
+        load_numbers(j, o, v, first, second);
         HT_UNROLL
         for (size_t p = 0; p < 8; p++) {
-            __m512i q[4] = {multiply(_mm512_unpacklo_epi16(a[p], a[p]), factors[0]),
-                            multiply(_mm512_unpackhi_epi16(a[p], a[p]), factors[1]),
-                            multiply(_mm512_unpacklo_epi16(b[p], b[p]), factors[2]),
-                            multiply(_mm512_unpackhi_epi16(b[p], b[p]), factors[3])};
-            transpose_lanes(q);
             HT_UNROLL
-            for (size_t l = 0; l < 4; l++) {
-                const size_t lane = 128 * l + 8 * v + p;
-                if (!places->to[lane]) continue;
-                const __m512i sum = _mm512_add_epi32(q[l], _mm512_loadu_si512(places->base[lane] + o));
-                _mm512_mask_storeu_epi32(places->to[lane] + offset, present, sum);
+            for (size_t i = 0; i < 2; i++) {
+                const __m512i pair = _mm512_permutex2var_epi64(first[p], pairs[i], second[p]);
+                const __m512i low = _mm512_madd_epi16(pair, even), high = _mm512_madd_epi16(pair, odd);
+                const size_t lane = 256 * i + 8 * v + p;
+                store_sum(places, lane, o, offset, present, _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1));
+                store_sum(places, lane + 128, o, offset, present, _mm512_shuffle_i64x2(low, high, 0xEE));
             }
         }
     }
