@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define HT_VERSION_MAJOR 0
-#define HT_VERSION_MINOR 4
+#define HT_VERSION_MINOR 5
 #define HT_VERSION_PATCH 0
 
 #if defined(_WIN32)
