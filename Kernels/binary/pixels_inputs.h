@@ -27,16 +27,18 @@ static size_t find_segments(const job *j, ptrdiff_t first, segment *segments) {
     return count;
 }
 
+static void copy_words(const char *from, size_t stride, size_t count, uint64_t *to) {
+    if (stride == sizeof *to) {
+        memcpy(to, from, count * sizeof *to);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) memcpy(to + i, from + i * stride, sizeof *to);
+}
+
 // Word `word` of the pixels in 512 lanes.
 static void gather_words(const segment *s, size_t count, size_t stride, size_t word, uint64_t *words) {
     if (count != 1 || s->count != HT_BINARY_PANEL) memset(words, 0, HT_BINARY_PANEL * sizeof *words);
-    for (; count > 0; count--, s++) {
-        const char *from = s->x + word * sizeof *words;
-        if (stride == sizeof *words)
-            memcpy(words + s->lane, from, s->count * sizeof *words);
-        else
-            for (size_t i = 0; i < s->count; i++, from += stride) memcpy(words + s->lane + i, from, sizeof *words);
-    }
+    for (; count > 0; count--, s++) copy_words(s->x + word * sizeof *words, stride, s->count, words + s->lane);
 }
 
 // The pixels in 512 lanes, or zeros.
@@ -56,25 +58,23 @@ static void count_channels(const job *j, char *block) {
     for (size_t bit = 0; bit < p->count_bits; bit++) store(block, p->channels + 1 + bit, sum[bit]);
 }
 
-// The channels of 512 lanes as vectors: many at a time as rows, the last as words.
+// The channels of 512 lanes as vectors: the last as words, which brings the rows into L1, and 512 at a time as rows.
 static void make_channels(const job *j, ptrdiff_t first, char *block) {
     const ht_binary_panels *p = &j->p;
-    const size_t stride = j->task->x_stride;
+    const size_t stride = j->task->x_stride, wide = p->channels / 512 * 512;
     segment segments[HT_BINARY_PANEL];
+    const char *rows[HT_BINARY_PANEL];
     const size_t count = find_segments(j, first, segments);
-    size_t channel = 0;
-    if (p->channels >= 512) {
-        const char *rows[HT_BINARY_PANEL];
-        find_rows(segments, count, stride, rows);
-        for (; channel + 512 <= p->channels; channel += 512)
-            ht_vectors_from_rows(rows, channel / 8, (__m512i *)(void *)vector(block, channel));
-    }
-    for (; channel < p->channels; channel += 64) {
-        __m512i some[64];
+    for (size_t channel = wide; channel < p->channels; channel += 64) {
+        __m512i some[64], *to = (__m512i *)(void *)vector(block, channel);
+        const size_t left = p->channels - channel;
         gather_words(segments, count, stride, channel / 64, p->words);
-        ht_vectors_from_words(p->words, some);
-        memcpy(vector(block, channel), some, ht_min(64, p->channels - channel) * HT_PANELS_VECTOR);
+        ht_vectors_from_words(p->words, left < 64 ? some : to);
+        if (left < 64) memcpy(to, some, left * HT_PANELS_VECTOR);
     }
+    if (wide) find_rows(segments, count, stride, rows);
+    for (size_t channel = 0; channel < wide; channel += 512)
+        ht_vectors_from_rows(rows, channel / 8, (__m512i *)(void *)vector(block, channel));
 }
 
 static void make_strings(const job *j, ptrdiff_t first, size_t blocks) {
