@@ -61,6 +61,38 @@ static void test_mixed_groups(void) {
     free(packed);
 }
 
+// Two groups of 64 filters, a bit of a vector being a pixel; the ends of the second one's lists are damaged.
+static void run_damaged_groups(bool along_tree) {
+    const ht_conv_shape shape = {
+        .height = 40, .width = 40, .channels = 128, .outputs = 128, .kernel_height = 3, .kernel_width = 3, .groups = 2};
+    enum { ROWS = 128, WORDS_OF_ROW = 9, PIXELS = 1600 };
+    const ht_options pixels = {.binary_design = HT_BINARY_PIXELS};
+    static uint64_t w[ROWS * WORDS_OF_ROW], x[PIXELS * 2], y[PIXELS * 2];
+    int32_t parent[ROWS];
+    size_t size;
+    for (size_t i = 0; i < COUNT(w); i++) w[i] = (uint64_t)next_random() << 32 | next_random();
+    for (size_t row = 0; row < ROWS; row++) parent[row] = row % 64 ? (int32_t)(row % 64 - 1) : -1;
+    CHECK((along_tree ? ht_mst_conv_packed_size(&shape, w, 0, parent, &size)
+                      : ht_binary_conv_packed_size(&shape, &pixels, &size)) == HT_OK);
+    char *packed = exactly(size, 64);
+    CHECK((along_tree ? ht_mst_conv_pack(&shape, w, 0, parent, packed, size, NULL)
+                      : ht_binary_conv_pack(&shape, w, 0, packed, size, &pixels)) == HT_OK);
+    const ht_epilogue signs = {.output = HT_DTYPE_B1};
+    CHECK(ht_binary_conv_b1(&shape, x, 0, packed, size, &signs, y, 0, NULL) == HT_OK);
+    // Behind the header and the words of 64 filters of 9 taps of 64 channels.
+    const size_t behind = 64 + 64 * 9 * 8;
+    memset(packed + size / 2 + behind, 0xff, size / 2 - behind);
+    memset(y, 0x5a, sizeof y);
+    CHECK(ht_binary_conv_b1(&shape, x, 0, packed, size, &signs, y, 0, NULL) == HT_ERROR_BLOB_CORRUPT);
+    CHECK(is_filled(y, sizeof y));
+    free(packed);
+}
+
+static void test_damaged_groups(void) {
+    checking("damaged lists of a second group");
+    run_damaged_groups(false), run_damaged_groups(true);
+}
+
 // MARK: batch normalisation
 
 // As the header has it, a sum at a time.
@@ -226,6 +258,7 @@ void test_binary(void) {
     test_random_products();
     test_damaged_tails();
     test_mixed_groups();
+    test_damaged_groups();
     test_folding();
     test_errors();
     test_convolution_errors();

@@ -650,6 +650,106 @@ static void check_gradients(size_t outputs, size_t inputs, size_t clusters) {
     free(w.at), free(centre.at), free(cluster);
 }
 
+// MARK: trees of packed weights
+
+// Rows along some tree, packed as a matrix or, with a shape, as filters.
+typedef struct packing {
+    const ht_conv_shape *shape;  // or null
+    size_t groups, outputs, size;  // outputs of a group
+    int32_t *parent;  // of all groups
+    char *packed;
+} packing;
+
+static packing pack_along_tree(const ht_conv_shape *shape, size_t groups, size_t outputs, size_t inputs) {
+    packing p = {shape, groups, outputs, 0, allocate(groups * outputs * sizeof *p.parent), NULL};
+    const matrix w = make_rows(groups * outputs, inputs, NEAR);
+    for (size_t group = 0; group < groups; group++) make_tree(outputs, 2, p.parent + group * outputs);
+    CHECK((shape ? ht_mst_conv_packed_size(shape, bits_of(&w), w.stride, p.parent, &p.size)
+                 : ht_mst_packed_size(outputs, inputs, bits_of(&w), w.stride, p.parent, &p.size)) == HT_OK);
+    p.packed = ht_allocate(p.size);
+    CHECK(p.packed != NULL);
+    CHECK((shape ? ht_mst_conv_pack(shape, bits_of(&w), w.stride, p.parent, p.packed, p.size, NULL)
+                 : ht_mst_pack(outputs, inputs, bits_of(&w), w.stride, p.parent, p.packed, p.size, NULL)) == HT_OK);
+    free(w.at);
+    return p;
+}
+
+static void free_packing(packing *p) { free(p->parent), ht_free(p->packed); }
+
+// Each group has the tree that it was packed along, and nothing is written around it.
+static void check_unpacking(const ht_conv_shape *shape, size_t groups, size_t outputs, size_t inputs) {
+    packing p = pack_along_tree(shape, groups, outputs, inputs);
+    int32_t parent[most_rows + 2];
+    checking("unpacked trees of %zu groups of %zu x %zu", groups, outputs, inputs);
+    for (size_t group = 0; group < groups; group++) {
+        const size_t each = p.size / groups;
+        memset(parent, 0x5a, sizeof parent);
+        CHECK(ht_mst_unpack_tree(outputs, p.packed + group * each, p.size - group * each, parent + 1) == HT_OK);
+        CHECK(!memcmp(parent + 1, p.parent + group * outputs, outputs * sizeof *parent));
+        CHECK(is_filled(parent, sizeof *parent) && is_filled(parent + 1 + outputs, sizeof *parent));
+    }
+    free_packing(&p);
+}
+
+static void check_unpacking_all(void) {
+    const ht_conv_shape one = {.channels = 30, .outputs = 20, .kernel_height = 3, .kernel_width = 2};
+    ht_conv_shape three = one;
+    three.channels *= 3, three.outputs *= 3, three.groups = 3;
+    check_unpacking(NULL, 1, 0, 70), check_unpacking(NULL, 1, 1, 0);
+    check_unpacking(NULL, 1, 33, 70), check_unpacking(NULL, 1, 5, 9000);
+    check_unpacking(&one, 1, 20, 180), check_unpacking(&three, 3, 20, 180);
+}
+
+static void refuse_unpacking(size_t outputs, const void *packed, size_t size, ht_status status) {
+    int32_t parent[8];
+    memset(parent, 0x5a, sizeof parent);
+    CHECK(ht_mst_unpack_tree(outputs, packed, size, parent) == status);
+    CHECK(is_filled(parent, sizeof parent));
+}
+
+// The header's sum is not renewed, but that of what lies behind is not there: lists are checked.
+static void check_unpacking_damage(const packing *p) {
+    ht_binary_info info;
+    CHECK(ht_binary_packed_info(p->packed, p->size, &info) == HT_OK && info.design == HT_BINARY_TREE);
+    p->packed[0] ^= 1, refuse_unpacking(6, p->packed, p->size, HT_ERROR_BLOB_FOREIGN), p->packed[0] ^= 1;
+    p->packed[20] ^= 1, refuse_unpacking(6, p->packed, p->size, HT_ERROR_BLOB_CORRUPT), p->packed[20] ^= 1;
+    char *lists = p->packed + 64 + 16 * 2 * 4;  // one block of 16 outputs, 40 inputs in 2 words
+    for (size_t at = 0; at < p->size - 64 - 16 * 2 * 4; at++) lists[at] = (char)~lists[at];
+    refuse_unpacking(6, p->packed, p->size, HT_ERROR_BLOB_CORRUPT);
+}
+
+static void check_unpacking_errors(void) {
+    checking("errors of unpacked trees");
+    const packing p = pack_along_tree(NULL, 1, 6, 40);
+    int32_t parent[8];
+    memset(parent, 0x5a, sizeof parent);
+    CHECK(ht_mst_unpack_tree(6, p.packed, p.size, NULL) == HT_ERROR_NULL);
+    CHECK(ht_mst_unpack_tree(6, p.packed, p.size, (int32_t *)(void *)((char *)parent + 2)) == HT_ERROR_ALIGNMENT);
+    CHECK(is_filled(parent, sizeof parent));
+    refuse_unpacking(6, NULL, p.size, HT_ERROR_NULL);
+    refuse_unpacking(6, p.packed + 8, p.size - 8, HT_ERROR_ALIGNMENT);
+    refuse_unpacking(6, p.packed, p.size - 1, HT_ERROR_BLOB_TRUNCATED);
+    refuse_unpacking(6, p.packed, 63, HT_ERROR_BLOB_TRUNCATED);
+    refuse_unpacking(5, p.packed, p.size, HT_ERROR_BLOB_SHAPE);
+    refuse_unpacking(0, p.packed, p.size, HT_ERROR_BLOB_SHAPE);
+    check_unpacking_damage(&p);
+    free(p.parent), ht_free(p.packed);
+}
+
+static void check_unpacking_other_designs(void) {
+    static const uint64_t w[6];
+    checking("trees of weights that were packed without");
+    for (ht_binary_design design = HT_BINARY_AUTO; design < HT_BINARY_TREE; design++) {
+        const ht_options options = {.binary_design = design};
+        size_t size;
+        CHECK(ht_binary_packed_size(6, 40, &options, &size) == HT_OK);
+        void *packed = ht_allocate(size);
+        CHECK(ht_binary_pack(6, 40, w, 0, packed, size, &options) == HT_OK);
+        refuse_unpacking(6, packed, size, HT_ERROR_DESIGN);
+        ht_free(packed);
+    }
+}
+
 // MARK: errors
 
 static uint64_t words[4 * 2], centres[3 * 2];
@@ -785,6 +885,178 @@ static void check_centre_operand(void) {
     a.centre = (const char *)centres + 4, expect(c, a, HT_ERROR_ALIGNMENT);
 }
 
+// MARK: plans
+
+// Whether products are chosen kernels here that have more designs than the direct one.
+static bool machine_has_designs(void) {
+    ht_kernel_info rows[64];
+    const size_t count = ht_kernels(rows, COUNT(rows));
+    for (size_t i = 0; i < least(count, COUNT(rows)); i++)
+        if (!strcmp(rows[i].op, "binary_gemm") && rows[i].chosen) return !strcmp(rows[i].isa, "avx512popcnt");
+    return false;
+}
+
+// No design is more than 5 % faster than that of a plan, which is no slower than the direct one.
+static void check_plan(const ht_mst_plan *plan) {
+    const double best = plan->cycles[plan->design], direct = plan->cycles[HT_BINARY_DIRECT];
+    bool holds = plan->design >= HT_BINARY_DIRECT && plan->design <= HT_BINARY_TREE;
+    for (size_t d = HT_BINARY_DIRECT; d <= HT_BINARY_TREE; d++) {
+        const bool is_finite = plan->cycles[d] < HUGE_VAL;
+        holds &= plan->cycles[d] >= 0 && best <= plan->cycles[d] * 1.05;
+        if (d != HT_BINARY_DIRECT && !machine_has_designs()) holds &= !is_finite;
+    }
+    CHECK(holds && direct < HUGE_VAL && plan->cycles[HT_BINARY_AUTO] == best);
+    CHECK(plan->design == HT_BINARY_DIRECT ? best == direct : best * 1.05 < direct);
+    CHECK(plan->gain >= 1 && is_near(plan->gain, best > 0 ? direct / best : 1));
+}
+
+static bool applies(const ht_mst_plan *plan, ht_binary_design design) { return plan->cycles[design] < HUGE_VAL; }
+
+static ht_mst_plan plan_product(size_t t, const matrix *w, const int32_t *parent, ht_dtype y) {
+    ht_mst_plan plan;
+    checking("plan of %zu rows of %zu x %zu to type %d", t, w->rows, w->columns, (int)y);
+    CHECK(ht_mst_plan_gemm(t, w->rows, w->columns, bits_of(w), w->stride, parent, y, &plan) == HT_OK);
+    check_plan(&plan);
+    CHECK(!applies(&plan, HT_BINARY_CHANNELS));
+    return plan;
+}
+
+// Rows each of which is `parent` but for a hundredth of its signs: half as deep as there are rows.
+static matrix make_near_rows(size_t outputs, size_t inputs, int32_t *parent) {
+    const matrix w = make_bits(outputs, inputs, 1);
+    fill_row(&w, 0), parent[0] = -1;
+    for (size_t row = 1; row < outputs; row++) {
+        parent[row] = (int32_t)(row - 1) / 2, copy_row(&w, row, (row - 1) / 2);
+        for (size_t i = 0; i < inputs / 100; i++) flip(&w, row, next_random() % inputs);
+    }
+    return w;
+}
+
+static void check_plans_of_products(void) {
+    static const size_t ts[] = {0, 1, 100, 512, 1024, 5000};
+    int32_t parent[most_rows];
+    const matrix near_rows = make_near_rows(128, 1152, parent);
+    for (size_t i = 0; i < COUNT(ts); i++)
+        for (int bits = 0; bits < 2; bits++) plan_product(ts[i], &near_rows, parent, bits ? HT_DTYPE_B1 : HT_DTYPE_I32);
+    const ht_mst_plan short_tree = plan_product(1024, &near_rows, parent, HT_DTYPE_B1);
+    CHECK(short_tree.design == (machine_has_designs() ? HT_BINARY_TREE : HT_BINARY_DIRECT));
+    CHECK(applies(&short_tree, HT_BINARY_PIXELS) == machine_has_designs());
+    const ht_mst_plan nothing = plan_product(0, &near_rows, parent, HT_DTYPE_B1);
+    CHECK(nothing.design == HT_BINARY_DIRECT && nothing.gain == 1);
+    free(near_rows.at);
+    const matrix far_rows = make_rows(128, 1152, RANDOM);
+    CHECK(ht_mst_grow(128, 1152, bits_of(&far_rows), far_rows.stride, NULL, parent, NULL) == HT_OK);
+    CHECK(plan_product(1024, &far_rows, parent, HT_DTYPE_B1).design != HT_BINARY_TREE);
+    free(far_rows.at);
+}
+
+static ht_mst_plan plan_filters(const ht_conv_shape *shape, const matrix *w, const int32_t *parent, ht_dtype y) {
+    ht_mst_plan plan;
+    checking("plan of filters of %zu, stride %zu, %zu groups, type %d", w->columns, shape->stride_x, shape->groups,
+             (int)y);
+    CHECK(ht_mst_plan_conv(shape, bits_of(w), w->stride, parent, y, &plan) == HT_OK);
+    check_plan(&plan);
+    return plan;
+}
+
+// Filters of more inputs than the entries of a list can name, or counters count, and none.
+static void check_plans_of_long_rows(void) {
+    static const size_t channels[] = {0, 1, 2047, 2048, 5461, 4681}, taps[] = {3, 1, 4, 4, 6, 7};
+    int32_t parent[most_rows];
+    for (size_t i = 0; i < COUNT(taps); i++) {
+        const size_t inputs = channels[i] * taps[i];
+        const ht_conv_shape shape = {.height = 10,
+                                     .width = 100,
+                                     .channels = channels[i],
+                                     .outputs = 20,
+                                     .kernel_height = 1,
+                                     .kernel_width = taps[i]};
+        const matrix w = make_rows(20, inputs, NEAR);
+        make_tree(20, 1, parent);
+        const ht_mst_plan plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+        const bool has_designs = machine_has_designs() && inputs > 0;
+        CHECK(applies(&plan, HT_BINARY_TREE) == (has_designs && inputs <= 8191));
+        CHECK(applies(&plan, HT_BINARY_PIXELS) == (has_designs && inputs <= 32766));
+        free(w.at);
+    }
+}
+
+static void check_plans_of_convolutions(void) {
+    ht_conv_shape shape = {.height = 28,
+                           .width = 28,
+                           .channels = 128,
+                           .outputs = 128,
+                           .kernel_height = 3,
+                           .kernel_width = 3,
+                           .pad_top = 1,
+                           .pad_bottom = 1,
+                           .pad_left = 1,
+                           .pad_right = 1};
+    const bool has_designs = machine_has_designs();
+    int32_t parent[most_rows];
+    const matrix w = make_near_rows(128, 1152, parent);
+    ht_mst_plan plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+    CHECK(plan.design == (has_designs ? HT_BINARY_TREE : HT_BINARY_DIRECT));
+    CHECK(applies(&plan, HT_BINARY_PIXELS) == has_designs && applies(&plan, HT_BINARY_CHANNELS) == has_designs);
+    CHECK(!applies((plan = plan_filters(&shape, &w, parent, HT_DTYPE_I32), &plan), HT_BINARY_CHANNELS));
+    shape.stride_x = shape.stride_y = 2;
+    plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+    CHECK(!applies(&plan, HT_BINARY_PIXELS) && !applies(&plan, HT_BINARY_TREE));
+    shape.images = 0, shape.height = 0, shape.pad_top = 0, shape.pad_bottom = 0;
+    plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+    CHECK(plan.design == HT_BINARY_DIRECT && plan.gain == 1);
+    free(w.at);
+}
+
+// Groups have trees of their own, and run by pixels where their channels and outputs fill words.
+static void check_plans_of_groups(void) {
+    ht_conv_shape shape = {
+        .height = 40, .width = 40, .channels = 128, .outputs = 128, .kernel_height = 3, .kernel_width = 3, .groups = 2};
+    int32_t parent[most_rows];
+    const matrix w = make_near_rows(128, 576, parent);
+    for (size_t row = 0; row < 64; row++) copy_row(&w, 64 + row, row), parent[64 + row] = parent[row];
+    ht_mst_plan plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+    CHECK(applies(&plan, HT_BINARY_TREE) == machine_has_designs() && !applies(&plan, HT_BINARY_CHANNELS));
+    parent[127] = 64, parent[64] = 127;
+    CHECK(ht_mst_plan_conv(&shape, bits_of(&w), w.stride, parent, HT_DTYPE_B1, &plan) == HT_ERROR_TREE);
+    memset(parent, 0xff, sizeof parent);
+    shape.channels = 32, shape.groups = 4, shape.kernel_height = 9, shape.kernel_width = 8;
+    plan = plan_filters(&shape, &w, parent, HT_DTYPE_B1);
+    CHECK(!applies(&plan, HT_BINARY_PIXELS) && !applies(&plan, HT_BINARY_TREE));
+    free(w.at);
+}
+
+static const ht_conv_shape planned_shape = {
+    .height = 3, .width = 3, .channels = 35, .outputs = 4, .kernel_height = 1, .kernel_width = 2};
+
+// As a product and as filters.
+static void refuse_plan(const uint64_t *w, size_t stride, const int32_t *parent, ht_status status) {
+    ht_mst_plan plan;
+    memset(&plan, 0x5a, sizeof plan);
+    checking("plans, which should return %d", status);
+    CHECK(ht_mst_plan_gemm(9, 4, 70, w, stride, parent, HT_DTYPE_B1, &plan) == status);
+    CHECK(ht_mst_plan_conv(&planned_shape, w, stride, parent, HT_DTYPE_B1, &plan) == status);
+    CHECK(is_filled(&plan, sizeof plan));
+}
+
+static void check_plan_errors(void) {
+    static const int32_t tree[] = {1, -1, 1, 0}, circle[] = {1, 2, 0, -1}, beyond[] = {-1, 0, 4, 0};
+    ht_mst_plan plan;
+    ht_conv_shape shape = planned_shape;
+    CHECK(ht_mst_plan_gemm(9, 4, 70, words, 0, tree, HT_DTYPE_B1, NULL) == HT_ERROR_NULL);
+    CHECK(ht_mst_plan_conv(&shape, words, 0, tree, HT_DTYPE_B1, NULL) == HT_ERROR_NULL);
+    refuse_plan(NULL, 0, tree, HT_ERROR_NULL), refuse_plan(words, 0, NULL, HT_ERROR_NULL);
+    refuse_plan(words, 8, tree, HT_ERROR_STRIDE), refuse_plan(words, 20, tree, HT_ERROR_STRIDE);
+    refuse_plan((const uint64_t *)(const void *)((const char *)words + 4), 0, tree, HT_ERROR_ALIGNMENT);
+    refuse_plan(words, 0, circle, HT_ERROR_TREE), refuse_plan(words, 0, beyond, HT_ERROR_TREE);
+    memset(&plan, 0x5a, sizeof plan);
+    CHECK(ht_mst_plan_gemm(9, 4, (size_t)1 << 31, words, 0, tree, HT_DTYPE_B1, &plan) == HT_ERROR_OVERFLOW);
+    CHECK(ht_mst_plan_conv(NULL, words, 0, tree, HT_DTYPE_B1, &plan) == HT_ERROR_NULL);
+    shape.groups = 3;
+    CHECK(ht_mst_plan_conv(&shape, words, 0, tree, HT_DTYPE_B1, &plan) == HT_ERROR_CONV);
+    CHECK(is_filled(&plan, sizeof plan));
+}
+
 void test_mst(void) {
     isa_count = runnable("binary_gemm", isas, COUNT(isas));
     CHECK(isa_count > 0);
@@ -807,4 +1079,7 @@ void test_mst(void) {
     check_centres(20, 2500, 3), check_gradients(7, 9, 3), check_gradients(4, 40, 2);
     for (size_t i = 0; i < COUNT(calls); i++) check_errors(&calls[i]);
     check_centre_operand();
+    check_unpacking_all(), check_unpacking_errors(), check_unpacking_other_designs();
+    check_plans_of_products(), check_plans_of_long_rows();
+    check_plans_of_convolutions(), check_plans_of_groups(), check_plan_errors();
 }

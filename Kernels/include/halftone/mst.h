@@ -68,14 +68,14 @@ HT_API ht_status ht_mst_measure(size_t outputs, size_t inputs, const uint64_t *w
 // MARK: weights
 
 /// The size in bytes of weights packed along a tree: those of HT_BINARY_DIRECT, and the tree with its lists of
-/// differences, 2 bytes each. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, TREE.
+/// differences, 2 bytes each. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, TREE, MEMORY.
 HT_API ht_status ht_mst_packed_size(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride,
                                     const int32_t *parent, size_t *size);
 
 /// Packs rows of signs along a tree, of which each root and each edge becomes a list of places: whichever is shorter,
 /// of the row or edge or of its complement. The blob is one of ht_binary_gemm_b1 and ..._u1 and of all other calls that
 /// take packed signs; its design is HT_BINARY_TREE, which applies where HT_BINARY_PIXELS does. Errors: as
-/// ht_binary_pack, TREE.
+/// ht_binary_pack, TREE, MEMORY.
 HT_API ht_status ht_mst_pack(size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride, const int32_t *parent,
                              void *packed, size_t packed_size, const ht_options *options);
 
@@ -87,22 +87,27 @@ HT_API ht_status ht_mst_conv_pack(const ht_conv_shape *shape, const uint64_t *w,
                                   void *packed, size_t packed_size, const ht_options *options);
 
 /// The tree that weights were packed along: parents of the outputs of one blob, a matrix or a group of filters. They
-/// are as a blob of unknown origin has them, in range but perhaps in a circle. Errors: NULL, ALIGNMENT, BLOB_*, DESIGN
-/// (packed without a tree).
+/// are as a blob of unknown origin has them, in range but perhaps in a circle. Errors: NULL, ALIGNMENT, BLOB_*
+/// (BLOB_SHAPE: of other outputs), DESIGN (packed without a tree).
 HT_API ht_status ht_mst_unpack_tree(size_t outputs, const void *packed, size_t packed_size, int32_t *parent);
 
 /// What one thread needs in each design, by a model that was measured on Zen 5 (binary/README.md), and which is best.
 typedef struct ht_mst_plan {
-    ht_binary_design design;  // to pack for: TREE, or what is faster without one
-    double
-        cycles[HT_BINARY_TREE + 1];  // by design: infinite where it is none for the shape or this machine; AUTO: best
-    double gain;  // of that design over DIRECT
+    /// To pack for: the direct one, or one that is faster by more than the model's error, 5 %.
+    ht_binary_design design;
+    /// By design: infinite where it is none for the operands or this machine; AUTO is the best. Of groups of channels
+    /// one counts, with room for the longest lists of any.
+    double cycles[HT_BINARY_TREE + 1];
+    double gain;  // of that design over DIRECT, 1 at least
 } ht_mst_plan;
 
-/// Whether t rows of X, or a convolution, are worth a tree. `y` is B1 for signs and any other type for numbers.
-/// Errors: as ht_mst_packed_size.
+/// Whether t rows of X, signs or zeros and ones, are worth a tree. `y` is B1 for signs and any other type for numbers.
+/// Errors: as ht_mst_packed_size; then `plan` is as it was.
 HT_API ht_status ht_mst_plan_gemm(size_t t, size_t outputs, size_t inputs, const uint64_t *w, size_t w_stride,
                                   const int32_t *parent, ht_dtype y, ht_mst_plan *plan);
+
+/// Whether a convolution of images of signs is, of the size in `shape`. `parent` is as ht_mst_conv_pack takes it.
+/// Errors: the same, CONV.
 HT_API ht_status ht_mst_plan_conv(const ht_conv_shape *shape, const uint64_t *w, size_t w_stride, const int32_t *parent,
                                   ht_dtype y, ht_mst_plan *plan);
 
