@@ -44,12 +44,7 @@ public struct BinaryFilters: PackedWeights {
     /// - Throws: as ``init(packing:shape:design:)``; ``HalftoneError/shape(_:)`` too when there are not as many trees as
     ///   groups, or one has another number of rows.
     public init(packing signs: SignMatrix, shape: ConvShape, trees: [ChannelTree]) throws(HalftoneError) {
-        try shape.check(filters: signs)
-        guard trees.count == shape.groups else {
-            throw .shape("there are \(trees.count) trees for \(shape.groups) groups")
-        }
-        for tree in trees { try tree.check(rows: shape.outputs / shape.groups) }
-        let parents = trees.flatMap(\.parents)
+        let parents = try ChannelTree.parents(of: trees, for: signs, shape: shape)
         var code = try shape.code()
         var size = 0
         try HalftoneError.check(
