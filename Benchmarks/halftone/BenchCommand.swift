@@ -58,7 +58,7 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         help:
-            "Of mst_gemm and mst_conv with random weights: which shares of its signs an output differs in from the one it derives from, separated by commas. (default: 0.05)"
+            "Of mst_gemm and mst_conv with random weights: which shares of its signs an output differs in from the one it derives from, or random where it derives from none, separated by commas. (default: 0.05)"
     )
     var distance: String?
 

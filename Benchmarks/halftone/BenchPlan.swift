@@ -60,7 +60,7 @@ struct BenchPlan {
     /// What the operations are to be seen beside; of a name one.
     var companions: [Companion] {
         let all = operations.flatMap { operation in
-            forms(of: operation).compactMap { Companion(of: operation, $0) }
+            forms(of: operation).flatMap { Companion.all(of: operation, $0) }
         }
         return all.reduce(into: []) { list, next in
             if !list.contains(where: { $0.name == next.name }) { list.append(next) }

@@ -88,12 +88,12 @@ extension BenchCommand {
     }
 
     /// What `--distance` names.
-    private func distances() throws -> [Double] {
+    private func distances() throws -> [TreeDistance] {
         let named = try listItems(distance ?? "0.05").map { word in
-            guard let share = Double(word), 0...1 ~= share else {
-                throw ToolError("--distance: '\(word)' is no share of signs, 0 to 1")
+            guard let distance = TreeDistance(word) else {
+                throw ToolError("--distance: '\(word)' is no share of signs, 0 to 1, nor 'random'")
             }
-            return share
+            return distance
         }
         guard !named.isEmpty else { throw ToolError("--distance names nothing") }
         guard named.count == 1 || shapes == nil else { throw ToolError("a network of --shapes has one --distance") }
@@ -121,7 +121,7 @@ extension BenchCommand {
         guard operation.reusesChannels else { return entries }
         let distances = try distances()
         return entries.flatMap { entry in
-            entry.layer.isReal ? [entry] : distances.map { entry.alongTrees(distance: $0, seed: seed) }
+            entry.layer.isReal ? [entry] : distances.map { entry.alongTrees($0, seed: seed) }
         }
     }
 

@@ -35,6 +35,7 @@ struct BenchTable {
         ]
         if hasStreams { columns += [.right("GB/s", width: 6), .right("of stream")] }
         columns += opponents.map { .right("x " + $0, width: 10) }
+        if hasTrees { columns += [.left("plan", width: 8), .right("plan/best")] }
         columns += [.right("A/A", width: 5), .right("max error", width: 9)]
         if hasRealLayers { columns += [.right("kept L1", width: 7), .right("out error", width: 9)] }
         columns.append(.left("verdict"))
@@ -66,6 +67,9 @@ struct BenchTable {
             guard let against = record.against.first(where: { $0.name == name }) else { return "-" }
             return fixed(against.ratio, 2) + (against.isComparable ? "" : "?")
         }
+        if hasTrees {
+            cells += [record.plan?.design ?? "-", record.plan?.overBest.map { fixed($0, 2) } ?? "-"]
+        }
         cells += [fixed(record.aaRatio, 3), scientific(record.maxError)]
         if hasRealLayers {
             cells.append(record.keptL1.map { fixed($0 * 100, 1) + "%" } ?? "-")
@@ -84,6 +88,8 @@ struct BenchTable {
         if hasTrees {
             lines.append("d/K       share of its signs in which an output differs from the one it is computed from")
             lines.append("op ratio  additions along the tree over those of all outputs by themselves")
+            lines.append("plan      design that the library's model of Zen 5 would pack for, with the trees at hand")
+            lines.append("plan/best its seconds over the least of all designs timed: 1 where the plan is right")
         }
         lines += rateLegend
         lines += [

@@ -22,7 +22,7 @@ final class BinaryBench: CaseBench {
     private struct Weights {
         let form: BinaryForm
         let packed: BinaryWeights
-        let companion: (Companion, BinaryWeights)?
+        let companions: [(Companion, BinaryWeights)]
     }
 
     /// X of one T and what is known about it.
@@ -54,9 +54,13 @@ final class BinaryBench: CaseBench {
     func prepare(_ form: CaseForm) throws {
         guard case .binary(let binary) = form else { throw ToolError("\(operation.rawValue) takes no \(form) weights") }
         let packed = try packed(binary.design)
-        let companion = packed.design == .direct ? nil : Companion(of: operation, form)
-        current = try Weights(
-            form: binary, packed: packed, companion: companion.map { ($0, try self.packed(.direct)) })
+        let companions = try Companion.all(of: operation, form).compactMap { companion in
+            guard case .binary(let other) = companion.form, other.design != packed.design else {
+                return nil as (Companion, BinaryWeights)?
+            }
+            return (companion, try self.packed(other.design))
+        }
+        current = Weights(form: binary, packed: packed, companions: companions)
     }
 
     private func packed(_ design: BinaryDesign) throws -> BinaryWeights {
@@ -76,14 +80,17 @@ final class BinaryBench: CaseBench {
         let (input, form) = (try input(t: t), weights.form)
         let y = try output(input.problem, form)
         let call = try call(input, weights.packed, form, y, row, stopwatch)
-        let companion = try weights.companion.map { companion, packed in
+        let planned = row.chosen ? try trees.map { try input.problem.plan($0, output: form.output) } : nil
+        let companions = try weights.companions.compactMap { companion, packed -> Opponent? in
+            // The direct kernels run where another design does not apply.
+            guard packed.design == .direct || planned?.designs.contains(packed.design) == true else { return nil }
             let other = try self.call(input, packed, form, output(input.problem, form), row, stopwatch)
             let form = RivalForm(config: operation.rawValue, run: other.run)
             return Opponent(
                 name: companion.name, description: "of this library", isDense: false,
                 forms: [Opponent.Form(form: form, isRight: true)])
         }
-        let opponents = input.rivals + (companion.map { [$0] } ?? [])
+        let opponents = input.rivals + companions
 
         let ours = Contender(run: call.run)
         let theirs = opponents.flatMap { $0.forms.map { Contender(run: $0.form.run) } }
@@ -96,10 +103,20 @@ final class BinaryBench: CaseBench {
         let design = weights.packed.design
         let used = CaseWeights(
             form: .binary(form), bytes: read, design: design, tree: design == .tree ? trees?.figures : nil)
-        return CaseRecord(
+        var record = CaseRecord(
             layer: layer, problem: input.problem, weights: used, row: row, stopwatch: stopwatch, measured: measured,
             opponents: opponents, hasStream: hasStream, bytes: read + x.memory.bytes + y.memory.bytes,
             maxError: maxError(of: y, input.reference, form), outputError: nil)
+        record.plan = planned?.plan.compared(with: seconds(record, design))
+        return record
+    }
+
+    /// What each design took that was timed.
+    private func seconds(_ record: CaseRecord, _ own: BinaryDesign) -> [BinaryDesign: Double] {
+        let others = record.against.compactMap { other in
+            BinaryDesign(rawValue: other.name).map { ($0, other.secondsMin) }
+        }
+        return Dictionary([(own, record.secondsMin)] + others) { own, _ in own }
     }
 
     private func output(_ problem: Problem, _ form: BinaryForm) throws -> TypedMatrix {

@@ -9,6 +9,8 @@ struct CaseRecord: Codable {
     let design: String?
     /// Only of weights along trees.
     var tree: TreeFigures?
+    /// Only of operations along trees, and of the row that the library chooses.
+    var plan: TreePlan?
     let o: Int
     let k: Int
     let t: Int
@@ -40,7 +42,7 @@ struct CaseRecord: Codable {
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, op, isa, dtype, pattern, design, tree, o, k, t, convolution, threads, cache, runs, rate, peak,
+        case layer, op, isa, dtype, pattern, design, tree, plan, o, k, t, convolution, threads, cache, runs, rate, peak,
             bytes, against
         case verdict
         case secondsMin = "seconds_min"

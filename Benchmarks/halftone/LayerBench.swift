@@ -65,7 +65,7 @@ final class LayerBench: CaseBench {
         // T does not matter to weights.
         let problem = problem(operation, t: 1)
         let pruned = try PrunedLayer(dense, pattern: pattern, problem: problem, permutation: permutation)
-        let companion = try Companion(of: operation, .pruned(pattern)).map { companion in
+        let companion = try Companion(of: operation, pattern).map { companion in
             let other = self.problem(companion.operation, t: 1)
             return (companion, try companion.form.pattern.map { try PrunedLayer(dense, pattern: $0, problem: other) })
         }

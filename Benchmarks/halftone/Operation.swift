@@ -98,25 +98,31 @@ struct Companion {
     let form: CaseForm
 
     /// Of a backward operation the forward one, of a sampled gradient the dense one, of a forward operation with shared
-    /// patterns the one without, of a binary one that by the direct design.
-    init?(of other: Operation, _ form: CaseForm) {
+    /// patterns the one without, of a binary one that by the direct design, with trees by every other.
+    static func all(of other: Operation, _ form: CaseForm) -> [Companion] {
         switch form {
-        case .dense: return nil
-        case .pruned(let pattern): self.init(of: other, pattern)
-        case .binary(var binary):
-            guard binary.design != .direct else { return nil }
-            binary.design = .direct
-            self.init(
-                name: "direct", legend: "the same by the direct design, where another is the design", operation: other,
-                form: .binary(binary))
+        case .dense: []
+        case .pruned(let pattern): Companion(of: other, pattern).map { [$0] } ?? []
+        case .binary(let binary):
+            other.designs(to: binary.output).filter { $0 != binary.design }.map { Companion(of: other, binary, $0) }
         }
+    }
+
+    private init(of other: Operation, _ form: BinaryForm, _ design: BinaryDesign) {
+        var form = form
+        form.design = design
+        self.init(
+            name: design.rawValue,
+            legend: "the same by the \(design.rawValue) design, where that is another and applies", operation: other,
+            form: .binary(form))
     }
 
     private init(name: String, legend: String, operation: Operation, form: CaseForm) {
         (self.name, self.legend, self.operation, self.form) = (name, legend, operation, form)
     }
 
-    private init?(of other: Operation, _ given: Pattern) {
+    /// Of pruned weights.
+    init?(of other: Operation, _ given: Pattern) {
         switch other {
         case .product, .convolution:
             let sharesTaps = given.sharesTaps && other.isConvolution
@@ -134,6 +140,14 @@ struct Companion {
         case .weightGradient, .binaryProduct, .binaryConvolution, .treeProduct, .treeConvolution, .signPacking:
             return nil
         }
+    }
+}
+
+extension Operation {
+    /// What a binary operation is timed by, whichever design it is about.
+    fileprivate func designs(to output: BinaryOutput) -> [BinaryDesign] {
+        guard reusesChannels else { return [.direct] }
+        return [.direct, .pixels] + (isConvolution && output == .b1 ? [.channels] : []) + [.tree]
     }
 }
 

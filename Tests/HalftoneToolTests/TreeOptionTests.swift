@@ -20,18 +20,23 @@ import Testing
     @Test func goesAlongTreesBesideTheDirectDesign() throws {
         let plan = try Self.plan("--op", "mst_conv", "--conv", "9x8x64x32x3")
         #expect(Self.forms(plan) == ["tree to b1", "tree to i32"])
-        #expect(plan.companions.map(\.name) == ["direct"])
+        #expect(plan.companions.map(\.name) == ["direct", "pixels", "channels"])
         #expect(plan.operations == [.treeConvolution])
         #expect(plan.entries.map(\.layer.name) == ["random filters, d/K 0.05"])
     }
 
     @Test func takesSeveralDistancesAndDesigns() throws {
         let plan = try Self.plan(
-            "--op", "mst_gemm", "--shape", "64x60x9", "--distance", "0.02, 0.1", "--design", "tree,pixels", "--output",
+            "--op", "mst_gemm", "--shape", "64x60x9", "--distance", "0.02, 0.1,random", "--design", "tree,pixels",
+            "--output",
             "b1", "--dtype", "u1")
         #expect(Self.forms(plan) == ["tree to b1", "pixels to b1"])
-        #expect(plan.entries.map(\.layer.name) == ["random weights, d/K 0.02", "random weights, d/K 0.1"])
-        #expect(plan.entries.map { plan.caseCount(of: $0) } == [2, 2])
+        #expect(
+            plan.entries.map(\.layer.name) == [
+                "random weights, d/K 0.02", "random weights, d/K 0.1", "random weights, independent",
+            ])
+        #expect(plan.entries.map { plan.caseCount(of: $0) } == [2, 2, 2])
+        #expect(plan.companions.map(\.name) == ["direct", "pixels", "tree"])
     }
 
     @Test func networksGoAlongTreesThroughout() throws {
@@ -80,7 +85,7 @@ import Testing
     /// Each group of channels has a tree of its own, each output so many signs from its parent.
     @Test func randomWeightsDeriveFromEachOther() throws {
         let convolution = try #require(Convolution("4x4x40x34x3", groups: 2))
-        let layer = Layer.random(name: "random", convolution, seed: 1).alongTrees(distance: 0.05, seed: 1)
+        let layer = Layer.random(name: "random", convolution, seed: 1).alongTrees(.share(0.05), seed: 1)
         let w = try layer.weights()
         #expect((w.rows, w.columns) == (34, 180) && w.values.allSatisfy { abs($0) == 1 })
         func distance(_ a: Int, _ b: Int) -> Int { (0..<180).count { w.row(a)[$0] != w.row(b)[$0] } }
@@ -94,24 +99,34 @@ import Testing
         #expect(trees.figures.operationRatio < 0.05 + 2.0 / 34)
     }
 
-    /// The library's header says how many groups of 8 entries there are.
-    @Test func theModelCountsTheEntriesOfTheLibrary() throws {
-        var random = SplitMix(seed: 2, number: 3)
-        for (o, k) in [(1, 5), (9, 64), (40, 130), (70, 200)] {
-            let problem = Problem(operation: .treeProduct, kind: .b1, geometry: .product(o: o, k: k, t: 1))
-            for _ in 0..<10 {
-                let weights = try VerifyTrees(problem, &random)
-                let bits = try TypedMatrix(
-                    FloatMatrix(rows: o, columns: k, values: weights.signs), type: HT_DTYPE_B1)
-                let packed = try problem.pack(signs: bits.data, design: .tree, parents: weights.parents)
-                let model = TreeModel(try SignMatrix(bits), try ChannelTree(parents: weights.parents))
-                let groups = withExtendedLifetime(packed) { packed.address.load(fromByteOffset: 16, as: UInt32.self) }
-                #expect(model.entries == 8 * Int(groups))
-                let cycles = 0.92 * Double(model.entries) + Double(54 * o + 3 * k + 2000)
-                #expect(abs(model.cycles - cycles) < 1e-9)
-                #expect(abs(model.gain - 512 * Double(o * k) / 640 / model.cycles) < 1e-9)
-            }
+    @Test func independentRowsShareHalfOfTheirSigns() throws {
+        let layer = Layer.random(name: "random", o: 30, k: 640, seed: 1).alongTrees(.random, seed: 1)
+        let w = try layer.weights()
+        for row in 1..<30 {
+            let distance = (0..<640).count { w.row(row)[$0] != w.row((row - 1) / 4)[$0] }
+            #expect((240...400).contains(distance))
         }
+    }
+
+    /// Against the library's model, on the designs that were timed.
+    @Test func plansAreComparedWithTheFastestDesign() throws {
+        let plan = TreePlan(design: "tree", gain: 2).compared(with: [.direct: 3, .pixels: 1, .tree: 1.5])
+        #expect(plan.overBest == 1.5 && plan.measuredGain == 2)
+        let other = TreePlan(design: "channels", gain: 2).compared(with: [.direct: 3, .pixels: 1])
+        #expect(other.overBest == nil && other.measuredGain == nil)
+    }
+
+    @Test func plansAreThoseOfTheLibrary() throws {
+        let layer = Layer.random(name: "random", o: 64, k: 640, seed: 1).alongTrees(.share(0.01), seed: 1)
+        let bits = try TypedMatrix(layer.weights(), type: HT_DTYPE_B1)
+        let trees = try GrownTrees(bits, groups: 1, rules: GrownTrees.usualRules)
+        let problem = Problem(operation: .treeProduct, kind: .b1, geometry: layer.geometry(t: 1024))
+        let planned = try problem.plan(trees, output: .b1)
+        let expected = try trees.trees[0].plan(for: trees.signs, rows: 1024)
+        #expect(planned.plan.design == "\(expected.design)" && planned.plan.gain == expected.gain)
+        #expect(
+            Set(planned.designs.map(\.rawValue))
+                == Set(expected.cycles.keys.map { "\($0)" }.filter { $0 != "automatic" }))
     }
 
     /// Filters of PyTorch, OIHW, become rows of taps of channels.

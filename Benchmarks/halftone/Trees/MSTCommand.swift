@@ -99,7 +99,8 @@ extension MSTCommand {
         Table(columns: [
             .left("layer", width: nameWidth), .right("o x k", width: 10), .right("d/K", width: 5),
             .right("op ratio"), .right("bit ratio"), .right("depth"), .right("packed KB"), .right("bits KB"),
-            .right("x predicted"), .right("x measured"), .right("A/A", width: 5), .left("verdict"),
+            .right("x tree"), .left("plan", width: 8), .right("x predicted"), .right("x measured"),
+            .right("A/A", width: 5), .left("verdict"),
         ])
     }
 
@@ -108,7 +109,8 @@ extension MSTCommand {
         return [
             record.layer, "\(record.o) x \(record.k)", fixed(tree.meanDistance, 3), fixed(tree.operationRatio, 3),
             fixed(tree.parameterRatio, 2), "\(tree.depth)", fixed(Double(record.packedBytes) / 1024, 1),
-            fixed(Double(record.plainBytes) / 1024, 1), fixed(record.predictedGain, 2), fixed(record.measuredGain, 2),
+            fixed(Double(record.plainBytes) / 1024, 1), fixed(record.treeGain, 2), record.plan.design,
+            fixed(record.plan.gain, 2), record.plan.measuredGain.map { fixed($0, 2) } ?? "-",
             fixed(record.aaRatio, 3), record.verdict,
         ]
     }
@@ -118,7 +120,9 @@ extension MSTCommand {
         op ratio    additions along the tree over those of all outputs by themselves
         bit ratio   bits of roots, parents and places that differ, over those of all outputs
         packed KB   the packed form, whose direct kernels need the signs as well; bits KB: the signs alone
-        x predicted time of the direct design over that along the tree, as modelled; x measured: as timed in turn
+        x tree      time of the direct design over that along the tree, as timed in turn
+        plan        design that the library's model of Zen 5 would pack for
+        x predicted time of the direct design over that of the plan, as modelled; x measured: as timed in turn
         A/A         the tree timed against itself: 1 but for noise
         """
 }

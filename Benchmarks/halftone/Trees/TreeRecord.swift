@@ -10,20 +10,19 @@ struct TreeRecord: Codable {
     /// Of the packed form, and of the signs as a bit each.
     let packedBytes: Int
     let plainBytes: Int
-    /// The time of the direct design over that along the tree: as modelled, and as measured with T rows of X from bits to
-    /// bits.
-    let predictedGain: Double
-    let measuredGain: Double
+    /// What the library's model would pack for, and how it did with T rows of X from bits to bits.
+    let plan: TreePlan
+    /// The time of the direct design over that along the tree, as measured.
+    let treeGain: Double
     let t: Int
     let aaRatio: Double
     let verdict: String
 
     enum CodingKeys: String, CodingKey {
-        case layer, o, k, tree, t, verdict
+        case layer, o, k, tree, plan, t, verdict
         case packedBytes = "packed_bytes"
         case plainBytes = "plain_bytes"
-        case predictedGain = "predicted_gain"
-        case measuredGain = "measured_gain"
+        case treeGain = "tree_gain"
         case aaRatio = "aa_ratio"
     }
 
@@ -53,8 +52,9 @@ struct TreeRecord: Codable {
         tree = trees.figures
         packedBytes = bench.packedBytes
         plainBytes = layer.o * bitRowBytes(layer.k)
-        predictedGain = TreeModel(trees.signs, trees.trees[0]).gain
-        measuredGain = measured.against.first?.ratio ?? 1
+        guard let plan = measured.plan else { throw ToolError("the kernels of \(settings.row.isa) have no plan") }
+        self.plan = plan
+        treeGain = measured.against.first { $0.name == BinaryDesign.direct.rawValue }?.ratio ?? 1
         (aaRatio, verdict) = (measured.aaRatio, measured.verdict)
     }
 }
