@@ -707,7 +707,7 @@ static void refuse_unpacking(size_t outputs, const void *packed, size_t size, ht
     CHECK(is_filled(parent, sizeof parent));
 }
 
-// The header's sum is not renewed, but that of what lies behind is not there: lists are checked.
+// A header has a sum; what lies behind has none, but ends of lists and numbers of outputs are checked.
 static void check_unpacking_damage(const packing *p) {
     ht_binary_info info;
     CHECK(ht_binary_packed_info(p->packed, p->size, &info) == HT_OK && info.design == HT_BINARY_TREE);
@@ -887,7 +887,7 @@ static void check_centre_operand(void) {
 
 // MARK: plans
 
-// Whether products are chosen kernels here that have more designs than the direct one.
+// Whether the kernels that are chosen here have more designs than the direct one.
 static bool machine_has_designs(void) {
     ht_kernel_info rows[64];
     const size_t count = ht_kernels(rows, COUNT(rows));
@@ -921,7 +921,7 @@ static ht_mst_plan plan_product(size_t t, const matrix *w, const int32_t *parent
     return plan;
 }
 
-// Rows each of which is `parent` but for a hundredth of its signs: half as deep as there are rows.
+// Each row is its parent's but for a hundredth of its signs.
 static matrix make_near_rows(size_t outputs, size_t inputs, int32_t *parent) {
     const matrix w = make_bits(outputs, inputs, 1);
     fill_row(&w, 0), parent[0] = -1;
