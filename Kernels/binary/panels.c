@@ -42,13 +42,13 @@ size_t ht_binary_panels_count(const ht_binary_grid *y, size_t least, size_t t_be
 // MARK: cost
 
 // An entry takes 0.92, or 1.1 in the short lists of a tree, whose vectors lie in L2; the counters of an output 54 for
-// each chunk, or 90 in a tree; an input is cut and moved; and 16 numbers are put together in 5, so that machines with
+// each chunk, or 90 in a tree; an input is cut and moved; and 16 numbers are put together in 4, so that machines with
 // fewer ports do not lose by them.
 double ht_binary_panel_cycles(const ht_binary_layout *l, bool numbers) {
     const bool tree = l->of.design == HT_BINARY_TREE;
     const double entries = HT_BINARY_LIST_GROUP * (double)l->of.list_groups, outputs = (double)l->of.outputs;
     const double inputs = (double)l->taps * (double)l->of.tap_columns;
-    const double counters = (tree ? 90 : 54) * (double)l->of.chunks, results = numbers ? 5 * HT_BINARY_PANEL / 16 : 0;
+    const double counters = (tree ? 90 : 54) * (double)l->of.chunks, results = numbers ? 4 * HT_BINARY_PANEL / 16 : 0;
     return (tree ? 1.1 : 0.92) * entries + (counters + results) * outputs + 3 * inputs + 2000;
 }
 
