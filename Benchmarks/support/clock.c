@@ -49,12 +49,14 @@ double htb_clock(void) {
     enum { rounds = 100000, tries = 20 };
     double best = 1e9;
     for (int i = 0; i < tries; i++) {
-        uint64_t sum = (uint64_t)i;
+        uint64_t sum = (uint64_t)i, one = 1;
+        // A constant would be part of the instruction, and some CPUs do several such additions a cycle by renaming.
+        __asm__ volatile("" : "+r"(one));
         double start = htb_seconds();
         for (int r = 0; r < rounds; r++) {
             // An empty instruction that "changes" the sum keeps the compiler from folding the additions into one.
-#define ADD   \
-    sum += 1; \
+#define ADD     \
+    sum += one; \
     __asm__ volatile("" : "+r"(sum));
             ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD
 #undef ADD
