@@ -17,7 +17,10 @@ let package = Package(
         .target(
             name: "CHalftone",
             path: "Kernels",
-            exclude: ["README.md", "binary/README.md", "dense/README.md", "mst/README.md", "nm/README.md"],
+            exclude: [
+                "README.md", "binary/README.md", "dense/README.md", "masks/README.md", "mst/README.md",
+                "nm/README.md", "spre/README.md", "training/README.md",
+            ],
             publicHeadersPath: "include",
             cSettings: [.headerSearchPath(".")],
             linkerSettings: [

@@ -33,6 +33,7 @@ const char *ht_status_text(ht_status status) {
     case HT_ERROR_DESIGN: return "the design of binary kernels is unknown, or this call cannot make it";
     case HT_ERROR_TREE:
         return "the parents of outputs are out of range or go in a circle, or a cluster is out of range";
+    case HT_ERROR_OPTIMIZER: return "a parameter of the optimizer is out of its range";
     }
     return "unknown status";
 }

@@ -4,6 +4,7 @@
 #define HALFTONE_H
 
 #include "halftone/base.h"
+#include "halftone/bimask.h"
 #include "halftone/binary.h"
 #include "halftone/binary_conv.h"
 #include "halftone/binary_gradient.h"
@@ -12,6 +13,9 @@
 #include "halftone/nm.h"
 #include "halftone/nm_conv.h"
 #include "halftone/nm_gradient.h"
+#include "halftone/nm_mask.h"
 #include "halftone/plan.h"
+#include "halftone/spre.h"
+#include "halftone/training.h"
 
 #endif

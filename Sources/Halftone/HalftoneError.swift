@@ -52,6 +52,8 @@ public enum HalftoneError: Error, Hashable, Sendable {
     case design
     /// A row's parent is no row, rows are computed from each other in a circle, or a row's cluster is out of range.
     case tree
+    /// A parameter of an optimizer is out of its range.
+    case optimizer
     /// A status of the C library that this module has no case for.
     case unknown(status: Int)
     /// The sizes given do not fit the operands; the text has the numbers.
@@ -99,6 +101,7 @@ extension HalftoneError {
         (HT_ERROR_ESTIMATOR, .estimator),
         (HT_ERROR_DESIGN, .design),
         (HT_ERROR_TREE, .tree),
+        (HT_ERROR_OPTIMIZER, .optimizer),
     ]
 
     /// The case that stands for a status of the C library; nil for `HT_OK`.

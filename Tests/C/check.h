@@ -58,4 +58,22 @@ void test_binary_reals(void);
 /// Numbers to bits and back, and the gradients of signs.
 void test_signs(void);
 
+/// Masks by magnitude, refreshed masks, and masks by scores.
+void test_masks(void);
+
+/// Masks that are N:M both ways.
+void test_transposable_masks(void);
+
+/// Backward masks inside forward masks, and the permutations they need.
+void test_bimask(void);
+
+/// Masks and packed weights of a training step.
+void test_step_pack(void);
+
+/// What moves weights.
+void test_optimizers(void);
+
+/// Convolutions of two branches that fold into one.
+void test_spre(void);
+
 #endif

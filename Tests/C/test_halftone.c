@@ -383,6 +383,12 @@ int main(void) {
     test_mst();
     test_binary_reals();
     test_signs();
+    test_masks();
+    test_transposable_masks();
+    test_bimask();
+    test_step_pack();
+    test_optimizers();
+    test_spre();
     test_window();
     test_strides_and_scratch();
     test_empty_sizes();

@@ -106,6 +106,6 @@ import Testing
         let known = (0..<999).map { String(cString: ht_status_text(ht_status(rawValue: .init($0)))) }
             .prefix { $0 != unknown }
         for text in known { #expect(texts.insert(text).inserted, "\(text)") }
-        #expect(known.count == Int(HT_ERROR_TREE.rawValue) + 1)
+        #expect(known.count == Int(HT_ERROR_OPTIMIZER.rawValue) + 1)
     }
 }

@@ -171,6 +171,7 @@ import Testing
             (.blobShape, HT_ERROR_BLOB_SHAPE), (.blobType, HT_ERROR_BLOB_DTYPE), (.tuning, HT_ERROR_TUNING),
             (.convolution, HT_ERROR_CONV), (.depthwise, HT_ERROR_DEPTHWISE), (.permutation, HT_ERROR_PERMUTATION),
             (.estimator, HT_ERROR_ESTIMATOR), (.design, HT_ERROR_DESIGN), (.tree, HT_ERROR_TREE),
+            (.optimizer, HT_ERROR_OPTIMIZER),
         ]
         for (error, status) in cases { #expect("\(error)" == String(cString: ht_status_text(status))) }
         let after = ht_status(rawValue: .init(cases.count + 1))

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define HT_VERSION_MAJOR 0
-#define HT_VERSION_MINOR 5
+#define HT_VERSION_MINOR 6
 #define HT_VERSION_PATCH 0
 
 #if defined(_WIN32)
@@ -53,7 +53,8 @@ typedef enum ht_status {
     HT_ERROR_PERMUTATION = 22,  // not a permutation of the output channels, or one that leaves a group
     HT_ERROR_ESTIMATOR = 23,  // a gradient estimator unknown or with parameters out of their range
     HT_ERROR_DESIGN = 24,  // a design of binary kernels unknown, or not to be had by this call
-    HT_ERROR_TREE = 25  // no tree: a parent out of range or a circle, or a cluster out of range
+    HT_ERROR_TREE = 25,  // no tree: a parent out of range or a circle, or a cluster out of range
+    HT_ERROR_OPTIMIZER = 26  // an optimizer with a parameter out of its range
 } ht_status;
 
 /// One sentence about a status, for people. Never null; for an unknown value it says so.

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "core/threads.h"
-#include "element.h"
 #include "halftone/nm_conv.h"
-#include "image.h"
+#include "nm/element.h"
+#include "nm/image.h"
 
 // The n largest of `count` <= 64 keys, a bit each; of equals the lower column wins.
 static uint64_t largest(const uint64_t *key, size_t count, size_t n) {
