@@ -9,6 +9,7 @@
 #include "binary/signs.h"
 #include "dense/kernels.h"
 #include "nm/kernels.h"
+#include "training/kernels.h"
 
 // Every dispatch table of the library. A new family adds its tables here.
 static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
@@ -19,7 +20,8 @@ static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
                                          ht_binary_gemm_table,
                                          ht_binary_gemm_f32_table,
                                          ht_binary_gemm_i8_table,
-                                         ht_signs_table};
+                                         ht_signs_table,
+                                         ht_update_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16", "avx512popcnt"};

@@ -47,11 +47,11 @@ typedef struct ht_sr_ste {
 } ht_sr_ste;
 
 /// dw = dw + decay * w where the mask is 0, each rounded once (a fused multiply-add); elsewhere dw stays as it is. For
-/// other optimizers than those below. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA.
+/// other optimizers than those below. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, OPTIMIZER.
 HT_API ht_status ht_sr_ste_f32(size_t o, size_t k, const float *w, size_t w_stride, const ht_sr_ste *sr_ste, float *dw,
                                size_t dw_stride, const ht_options *options);
 
-/// Stochastic gradient descent as in PyTorch. Zeros mean: no momentum, no decay.
+/// Stochastic gradient descent as in PyTorch (whose first step does not dampen). Zeros mean: no momentum, no decay.
 typedef struct ht_sgd {
     float rate;  // the learning rate
     float momentum;  // 0 ..< 1
@@ -60,11 +60,11 @@ typedef struct ht_sgd {
     int nesterov;  // needs momentum > 0 and dampening = 0
 } ht_sgd;
 
-/// One step: g = dw + SR-STE's decay + weight_decay * w; v = momentum * v + (1 - dampening) * g; then
-/// w -= rate * (nesterov ? g + momentum * v : v). velocity: as w, zeroed before the first step (PyTorch's first step
-/// does not dampen: with dampening 0 both are the same); null where momentum is 0, then v = g. Every operation that is
-/// written as a product and a sum is one fused multiply-add, so results have the same bits on every ISA. dw stays as it
-/// is. Strides of velocity are w's. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, OPTIMIZER.
+/// One step: g = dw + SR-STE's decay + weight_decay w; v = momentum v + (1 - dampening) g; w -= rate s, with s = g +
+/// momentum v for NESTEROV and v else. velocity: as w, with its stride, zeroed before the first step; null where
+/// momentum is 0, then v = g. dw stays as it is. A product and the sum it is in are one fused multiply-add and all else
+/// is rounded as written, so results have the same bits on every ISA.
+/// Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, OPTIMIZER.
 HT_API ht_status ht_sgd_f32(size_t o, size_t k, const ht_sgd *sgd, const ht_sr_ste *sr_ste, const float *dw,
                             size_t dw_stride, float *velocity, float *w, size_t w_stride, const ht_options *options);
 
@@ -77,9 +77,9 @@ typedef struct ht_adamw {
     size_t step;  // the number of this step, from 1 on
 } ht_adamw;
 
-/// One step: w -= rate * weight_decay * w; g = dw + SR-STE's decay; mean = beta1 mean + (1 - beta1) g; square = beta2
-/// square + (1 - beta2) g g; w -= rate * (mean / (1 - beta1^step)) / (sqrt(square / (1 - beta2^step)) + epsilon).
-/// mean and square: as w, with its stride, zeroed before the first step. Errors: as ht_sgd_f32.
+/// One step: g = dw + SR-STE's decay; mean += (1 - beta1) (g - mean); square = beta2 square + (1 - beta2) g g; then
+/// w = (1 - rate weight_decay) w - rate / (1 - beta1^step) * mean / (sqrt(square) / sqrt(1 - beta2^step) + epsilon).
+/// mean and square: as w, with its stride, zeroed before the first step. Rounding and errors: as ht_sgd_f32.
 HT_API ht_status ht_adamw_f32(size_t o, size_t k, const ht_adamw *adamw, const ht_sr_ste *sr_ste, const float *dw,
                               size_t dw_stride, float *mean, float *square, float *w, size_t w_stride,
                               const ht_options *options);
