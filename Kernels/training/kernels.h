@@ -31,8 +31,8 @@ typedef struct ht_update {
     float epsilon;
 } ht_update;
 
-/// Updates one row.
-typedef void ht_update_kernel(const ht_update *update, size_t row);
+/// Updates columns begin ..< end of a row; begin is a multiple of 16.
+typedef void ht_update_kernel(const ht_update *update, size_t row, size_t begin, size_t end);
 
 ht_update_kernel ht_update_ref, ht_update_avx2, ht_update_avx512, ht_update_neon;
 extern const ht_entry ht_update_table[];

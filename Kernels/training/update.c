@@ -23,9 +23,13 @@ typedef struct update_job {
     ht_update_kernel *kernel;
 } update_job;
 
-static void update_row(void *context, size_t row) {
+// Columns of a row that one thread updates at a time: biases and other vectors are a single row.
+enum { piece_columns = 1 << 14 };
+
+static void update_piece(void *context, size_t piece) {
     const update_job *job = context;
-    job->kernel(&job->update, row);
+    const size_t pieces = ht_ceil_div(job->update.columns, piece_columns), begin = piece % pieces * piece_columns;
+    job->kernel(&job->update, piece / pieces, begin, ht_min(job->update.columns, begin + piece_columns));
 }
 
 static ht_status add_decay(ht_update *u, size_t rows, const ht_sr_ste *sr_ste) {
@@ -50,7 +54,8 @@ static ht_status run(const ht_update *u, size_t rows, const ht_options *options)
     ht_status status = ht_pick(ht_update_table, options ? options->isa : HT_ISA_AUTO, &entry);
     if (status || rows == 0 || u->columns == 0) return status;
     update_job job = {*u, (ht_update_kernel *)entry->kernel};
-    ht_each_row(update_row, &job, rows, options ? options->threads : 0);
+    const size_t pieces = rows * ht_ceil_div(u->columns, piece_columns);
+    ht_each_row(update_piece, &job, pieces, options ? options->threads : 0);
     return HT_OK;
 }
 

@@ -21,7 +21,9 @@ HT_INLINE ht_vec ht_where_bits(uint32_t bits, ht_vec a, ht_vec b) {
 #include "update_vectors.h"
 // clang-format on
 
-void ht_update_avx512(const ht_update *update, size_t row) { update_any(update, row); }
+void ht_update_avx512(const ht_update *update, size_t row, size_t begin, size_t end) {
+    update_any(update, row, begin, end);
+}
 
 #if defined(__clang__)
 #pragma clang attribute pop

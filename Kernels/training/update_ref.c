@@ -27,8 +27,8 @@ static float *at(float *matrix, size_t stride, size_t row, size_t column) {
     return matrix ? (float *)(void *)((char *)matrix + row * stride) + column : NULL;
 }
 
-void ht_update_ref(const ht_update *u, size_t row) {
-    for (size_t c = 0; c < u->columns; c++) {
+void ht_update_ref(const ht_update *u, size_t row, size_t begin, size_t end) {
+    for (size_t c = begin; c < end; c++) {
         float *w = at(u->w, u->w_stride, row, c);
         const float g = decayed_gradient(u, row, c, *w);
         float *first = at(u->first, u->kind == HT_UPDATE_SR_STE ? u->dw_stride : u->w_stride, row, c);

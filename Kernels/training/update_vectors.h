@@ -46,13 +46,13 @@ HT_INLINE ht_vec adamw(const ht_update *u, ht_vec g, ht_vec w, float *mean_at, f
     return ht_vfma(ht_vsplat(u->minus_rate), ht_vdiv(mean, root), ht_vmul(w, ht_vsplat(u->shrink)));
 }
 
-HT_INLINE void update_row(const ht_update *u, size_t row, const ht_update_kind kind) {
+HT_INLINE void update_row(const ht_update *u, size_t row, size_t begin, size_t end, const ht_update_kind kind) {
     const float *dw = row_of(u->dw, u->dw_stride, row);
     float *w = row_of(u->w, u->w_stride, row), *second = row_of(u->second, u->w_stride, row);
     float *first = row_of(u->first, kind == HT_UPDATE_SR_STE ? u->dw_stride : u->w_stride, row);
     const uint8_t *mask = u->mask ? u->mask + row * u->mask_stride : 0;
-    for (size_t c = 0; c < u->columns; c += HT_VEC_LANES) {
-        const ht_lanes in = ht_first_lanes(u->columns - c);
+    for (size_t c = begin; c < end; c += HT_VEC_LANES) {
+        const ht_lanes in = ht_first_lanes(end - c);
         const ht_vec old = ht_load_f32(w + c, in);
         ht_vec g = ht_load_f32(dw + c, in);
         if (mask) g = decayed(u, mask, c, old, g);
@@ -65,11 +65,11 @@ HT_INLINE void update_row(const ht_update *u, size_t row, const ht_update_kind k
     }
 }
 
-HT_INLINE void update_any(const ht_update *u, size_t row) {
+HT_INLINE void update_any(const ht_update *u, size_t row, size_t begin, size_t end) {
     switch (u->kind) {
-    case HT_UPDATE_SR_STE: update_row(u, row, HT_UPDATE_SR_STE); break;
-    case HT_UPDATE_SGD: update_row(u, row, HT_UPDATE_SGD); break;
-    case HT_UPDATE_ADAMW: update_row(u, row, HT_UPDATE_ADAMW); break;
+    case HT_UPDATE_SR_STE: update_row(u, row, begin, end, HT_UPDATE_SR_STE); break;
+    case HT_UPDATE_SGD: update_row(u, row, begin, end, HT_UPDATE_SGD); break;
+    case HT_UPDATE_ADAMW: update_row(u, row, begin, end, HT_UPDATE_ADAMW); break;
     }
 }
 

@@ -8,7 +8,7 @@ public struct NMBackwardFilters: NMPackedWeights {
     /// The forward convolution that these filters were packed for.
     public let shape: ConvShape
 
-    let blobs: NMBlobs
+    var blobs: NMBlobs
 
     /// Packs the entries of the forward filters, as they lie, for the backward convolution. They are chosen as in
     /// ``NMBackwardMatrix/init(packing:rows:columns:rowStride:pattern:mask:permutation:threads:)``, at each tap.
@@ -45,7 +45,7 @@ public struct NMBackwardFilters: NMPackedWeights {
     }
 
     /// Takes over packed bytes after checking their headers.
-    private init(_ packed: PackedBytes, _ shape: ConvShape) throws(HalftoneError) {
+    init(_ packed: PackedBytes, _ shape: ConvShape) throws(HalftoneError) {
         _ = try shape.code()
         self.shape = shape
         blobs = try NMBlobs(packed, count: shape.groups)
@@ -85,7 +85,7 @@ extension NMBackwardFilters {
 }
 
 /// Filters of a convolution, packed for its backward direction.
-private struct NMBackwardFilterForm: NMForm {
+struct NMBackwardFilterForm: NMForm {
     let code: ht_conv_shape
     let rows: Int
     let columns: Int

@@ -12,7 +12,7 @@ public struct NMBackwardMatrix: NMPackedWeights {
     /// Inputs of the layer: the columns of dX.
     public let columns: Int
 
-    let blobs: NMBlobs
+    var blobs: NMBlobs
 
     /// Packs the entries of the forward weights, as they lie, for the backward product.
     ///
@@ -60,7 +60,7 @@ public struct NMBackwardMatrix: NMPackedWeights {
     }
 
     /// Takes over packed bytes after checking their header.
-    private init(_ packed: PackedBytes) throws(HalftoneError) {
+    init(_ packed: PackedBytes) throws(HalftoneError) {
         blobs = try NMBlobs(packed)
         (rows, columns) = (blobs.columns, blobs.rows)
         try NMBackwardProduct(matrix: self, t: 0).check()
@@ -94,7 +94,7 @@ extension NMBackwardMatrix {
 }
 
 /// Weights of outputs by inputs, packed for backward products.
-private struct NMBackwardMatrixForm: NMForm {
+struct NMBackwardMatrixForm: NMForm {
     let rows: Int
     let columns: Int
     let permutation: [UInt32]?

@@ -2,7 +2,7 @@ import CHalftone
 
 /// Packed bytes: one blob, or one for each group of a convolution's channels, one behind the other and all alike.
 struct NMBlobs: Sendable {
-    let bytes: PackedBytes
+    var bytes: PackedBytes
     /// At least one.
     let count: Int
     /// Of each blob, as its header has them.

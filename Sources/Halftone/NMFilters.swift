@@ -10,7 +10,7 @@ public struct NMFilters: NMPackedWeights {
     /// The convolution that these filters were packed for.
     public let shape: ConvShape
 
-    let blobs: NMBlobs
+    var blobs: NMBlobs
 
     /// Packs filters that obey the pattern. Entries are chosen as in
     /// ``NMMatrix/init(packing:rows:columns:rowStride:pattern:mask:threads:)``.
@@ -44,7 +44,7 @@ public struct NMFilters: NMPackedWeights {
     }
 
     /// Takes over packed bytes after checking their headers.
-    private init(_ packed: PackedBytes, _ shape: ConvShape) throws(HalftoneError) {
+    init(_ packed: PackedBytes, _ shape: ConvShape) throws(HalftoneError) {
         _ = try shape.code()
         self.shape = shape
         blobs = try NMBlobs(packed, count: shape.groups)

@@ -49,9 +49,7 @@ extension NMForm {
         _ weights: Span<Weight>, rowStride: Int?, pattern: NMPattern, mask: NMMask?, threads: Int
     ) throws(HalftoneError) -> PackedBytes {
         let byteStride = try byteStride(weights.count, of: Weight.self, stride: rowStride)
-        if let mask, mask.rows != rows || mask.columns != columns {
-            throw .shape("the mask is \(mask.rows) x \(mask.columns), the weights are \(rows) x \(columns)")
-        }
+        try mask?.check(rows: rows, columns: columns)
         var options = try pattern.options(threads: threads)
         var size = 0
         try HalftoneError.check(packedSize(Weight.dataType.code, pattern, &options, &size))
@@ -74,16 +72,13 @@ extension NMPrunableForm {
     ) throws(HalftoneError) -> NMMask {
         let byteStride = try byteStride(weights.count, of: Weight.self, stride: rowStride)
         var options = try pattern.options(threads: threads)
-        let (count, overflow) = rows.multipliedReportingOverflow(by: NMMask.rowBytes(columns))
-        guard !overflow else { throw .overflow }
-        var bytes = [UInt8](repeating: 0, count: count)
-        let status = weights.withUnsafeBufferPointer { weights in
-            let w = NMWeights(
-                type: Weight.dataType, pattern: pattern, address: weights.baseAddress, byteStride: byteStride)
-            return mask(w, into: &bytes, &options)
+        return try NMMask(rows: rows, columns: columns) { bits in
+            weights.withUnsafeBufferPointer { weights in
+                let w = NMWeights(
+                    type: Weight.dataType, pattern: pattern, address: weights.baseAddress, byteStride: byteStride)
+                return mask(w, into: bits, &options)
+            }
         }
-        try HalftoneError.check(status)
-        return try NMMask(rows: rows, columns: columns, bytes: bytes)
     }
 
     func prune<Weight: NMWeight>(

@@ -1,3 +1,5 @@
+import CHalftone
+
 /// Which weights of a matrix are kept: one bit for each weight.
 public struct NMMask: Hashable, Sendable {
     /// Rows of the matrix.
@@ -5,7 +7,7 @@ public struct NMMask: Hashable, Sendable {
     /// Columns of the matrix.
     public let columns: Int
     /// `rows` rows of ⌈columns / 8⌉ bytes: column c is bit c % 8 of byte c / 8, and a row's unused bits are 0.
-    public let bytes: [UInt8]
+    public internal(set) var bytes: [UInt8]
 
     /// Bytes of a row.
     var rowBytes: Int { Self.rowBytes(columns) }
@@ -34,6 +36,18 @@ public struct NMMask: Hashable, Sendable {
         self.bytes = cleared
     }
 
+    /// A mask that a call of the C library writes.
+    init(
+        rows: Int, columns: Int, filledBy call: (UnsafeMutablePointer<UInt8>) -> ht_status
+    ) throws(HalftoneError) {
+        let (count, overflow) = rows.multipliedReportingOverflow(by: Self.rowBytes(columns))
+        guard !overflow else { throw .overflow }
+        self.rows = rows
+        self.columns = columns
+        bytes = [UInt8](repeating: 0, count: count)
+        try HalftoneError.check(call(&bytes))
+    }
+
     /// Whether the weight at this row and column is kept. Both must be inside the matrix, as with an array's index.
     public subscript(row: Int, column: Int) -> Bool {
         precondition(0..<rows ~= row && 0..<columns ~= column, "index out of range")
@@ -42,4 +56,11 @@ public struct NMMask: Hashable, Sendable {
 
     /// How many weights are kept.
     public var count: Int { bytes.reduce(0) { $0 + $1.nonzeroBitCount } }
+
+    /// Throws unless the mask is of so many weights.
+    func check(rows: Int, columns: Int) throws(HalftoneError) {
+        guard self.rows == rows, self.columns == columns else {
+            throw .shape("the mask is \(self.rows) x \(self.columns), the weights are \(rows) x \(columns)")
+        }
+    }
 }

@@ -3,7 +3,7 @@ import CHalftone
 /// A weight matrix under an N:M pattern, packed for products: `rows` outputs by `columns` inputs, as PyTorch's `Linear`
 /// keeps them.
 public struct NMMatrix: NMPackedWeights {
-    let blobs: NMBlobs
+    var blobs: NMBlobs
 
     /// Packs weights that obey the pattern.
     ///

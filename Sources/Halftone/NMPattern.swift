@@ -46,6 +46,11 @@ extension NMPattern {
         options.shared_taps = sharedTaps ? 1 : 0
         return options
     }
+
+    /// Throws for patterns that rows or taps share.
+    func checkUnshared() throws(HalftoneError) {
+        guard sharedRows == 1, !sharedTaps else { throw .pattern }
+    }
 }
 
 extension NMPattern: LosslessStringConvertible {

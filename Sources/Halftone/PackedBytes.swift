@@ -1,8 +1,8 @@
 import CHalftone
 
-/// The bytes of a packed blob, 64-byte aligned and never written after they are filled. The last owner frees them.
+/// The bytes of a packed blob, 64-byte aligned. The last owner frees them.
 ///
-/// Unchecked, because a raw pointer is not Sendable; the bytes behind it do not change.
+/// Unchecked, because a raw pointer is not Sendable; the bytes behind it do not change while they have several owners.
 final class PackedBytes: @unchecked Sendable {
     private enum Origin { case allocated, mapped }
 
@@ -28,6 +28,15 @@ final class PackedBytes: @unchecked Sendable {
         (memory, count) = try File.map(path)
         origin = .mapped
     }
+
+    /// Memory for other bytes of the same size: these, where nobody else has them, or new ones.
+    static func reusing(_ bytes: inout PackedBytes) throws(HalftoneError) -> PackedBytes {
+        if isKnownUniquelyReferenced(&bytes), bytes.origin == .allocated { return bytes }
+        return try PackedBytes(count: bytes.count) { _ in }
+    }
+
+    /// For bytes that ``reusing(_:)`` or an initialiser just gave.
+    var writable: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: memory, count: count) }
 
     deinit {
         switch origin {

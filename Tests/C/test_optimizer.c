@@ -247,6 +247,7 @@ void test_optimizers(void) {
     for (int kind = 0; kind < KINDS; kind++) {
         check_update(0, 5, (update_kind)kind);
         check_update(5, 0, (update_kind)kind);
+        check_update(2, (1 << 14) + 21, (update_kind)kind);  // more than a thread takes at once
         for (int i = 0; i < 40; i++)
             check_update(1 + next_random() % most_rows, 1 + next_random() % most_columns, (update_kind)kind);
     }
