@@ -93,3 +93,54 @@ extension NMPattern {
         return changed
     }
 }
+
+// MARK: - Filters
+
+extension NMPattern {
+    /// A mask of filters that is N:M in both directions at each tap: along its input channels and along the output
+    /// channels of a group. See ``transposableMask(of:rows:columns:rowStride:method:threads:)``.
+    ///
+    /// - Parameters:
+    ///   - filters: OHWI, as ``mask(of:shape:rowStride:threads:)`` takes them.
+    ///   - shape: the convolution; its images and steps do not matter here.
+    ///   - rowStride: elements from one filter to the next; nil for filters without a gap.
+    ///   - method: how the mask is found.
+    ///   - threads: 1 for this thread only, 0 for all that the machine offers. Never changes the mask.
+    /// - Throws: as ``transposableMask(of:rows:columns:rowStride:method:threads:)``, ``HalftoneError/convolution``,
+    ///   ``HalftoneError/depthwise``.
+    public func transposableMask(
+        of filters: Span<Float>, shape: ConvShape, rowStride: Int? = nil, method: TransposableMethod = .exact,
+        threads: Int = 0
+    ) throws(HalftoneError) -> NMMask {
+        try checkUnshared()
+        let form = try NMFilterForm(shape)
+        let stride = try form.byteStride(filters.count, of: Float.self, stride: rowStride)
+        var (code, options) = (form.code, try ht_options(threads: threads))
+        return try NMMask(rows: form.rows, columns: form.columns) { bits in
+            filters.withUnsafeBufferPointer {
+                ht_nm_conv_transposable_mask_f32(&code, n, m, method.code, $0.baseAddress, stride, bits, 0, &options)
+            }
+        }
+    }
+
+    /// Brings an exact mask of filters up to date; see ``refreshTransposable(_:of:rowStride:threads:)``.
+    ///
+    /// - Throws: as ``transposableMask(of:shape:rowStride:method:threads:)``; ``HalftoneError/shape(_:)`` when the mask is
+    ///   not of such filters.
+    public func refreshTransposable(
+        _ mask: inout NMMask, of filters: Span<Float>, shape: ConvShape, rowStride: Int? = nil, threads: Int = 0
+    ) throws(HalftoneError) -> Int {
+        try checkUnshared()
+        let form = try NMFilterForm(shape)
+        try mask.check(rows: form.rows, columns: form.columns)
+        let stride = try form.byteStride(filters.count, of: Float.self, stride: rowStride)
+        var (code, options) = (form.code, try ht_options(threads: threads))
+        var changed = 0
+        let status = filters.withUnsafeBufferPointer {
+            ht_nm_conv_transposable_refresh_f32(
+                &code, n, m, $0.baseAddress, stride, &mask.bytes, 0, &changed, &options)
+        }
+        try HalftoneError.check(status)
+        return changed
+    }
+}

@@ -69,6 +69,32 @@ import Testing
         }
     }
 
+    @Test func transposableMasksOfFiltersHoldAtEachTap() throws {
+        var g = Generator(seed: 5)
+        let pattern = try NMPattern(2, of: 4)
+        for channels in [16, 6] {
+            let shape = ConvShape(height: 5, width: 5, channels: 2 * channels, outputs: 18, kernel: 3, groups: 2)
+            var w = random(18 * 9 * channels, &g)
+            var mask = try pattern.transposableMask(of: w.span, shape: shape)
+            for group in 0..<2 {
+                for tap in 0..<9 {
+                    let rows = group * 9..<group * 9 + 9
+                    let part = rows.flatMap { row in (0..<channels).map { w[(row * 9 + tap) * channels + $0] } }
+                    let expected = try pattern.transposableMask(of: part, rows: 9, columns: channels)
+                    for (r, row) in rows.enumerated() {
+                        for c in 0..<channels { #expect(mask[row, tap * channels + c] == expected[r, c]) }
+                    }
+                }
+            }
+            let same = mask
+            #expect(try pattern.refreshTransposable(&mask, of: w.span, shape: shape) == 0 && mask == same)
+            for i in stride(from: 0, to: w.count, by: 11) { w[i] *= -3 }
+            #expect(try pattern.refreshTransposable(&mask, of: w.span, shape: shape) > 0)
+            _ = try NMFilters(packing: w, shape: shape, pattern: pattern, mask: mask)
+            _ = try NMBackwardFilters(packing: w, shape: shape, pattern: pattern, mask: mask)
+        }
+    }
+
     @Test func scoresLeadToAMask() throws {
         var g = Generator(seed: 4)
         let pattern = try NMPattern(2, of: 4)

@@ -55,6 +55,15 @@ HT_API ht_status ht_nm_transposable_refresh_f32(size_t o, size_t k, size_t n, si
                                                 uint8_t *mask, size_t mask_stride, size_t *changed,
                                                 const ht_options *options);
 
+/// Masks of filters that are N:M both ways at each tap: along its input channels and along the output channels of a
+/// group. Tiles begin anew at each tap and group. Errors: as ht_nm_transposable_mask_f32, CONV, DEPTHWISE, MEMORY.
+HT_API ht_status ht_nm_conv_transposable_mask_f32(const ht_conv_shape *shape, size_t n, size_t m,
+                                                  ht_transposable_method method, const float *w, size_t w_stride,
+                                                  uint8_t *mask, size_t mask_stride, const ht_options *options);
+HT_API ht_status ht_nm_conv_transposable_refresh_f32(const ht_conv_shape *shape, size_t n, size_t m, const float *w,
+                                                     size_t w_stride, uint8_t *mask, size_t mask_stride,
+                                                     size_t *changed, const ht_options *options);
+
 /// Learning the best combination (Zhang et al. 2022, "Learning best combination for efficient N:M sparsity"): each
 /// group has a score for each of its patterns, the M!/(N!(M-N)!) ways to keep N of M, in ascending order of the number
 /// whose bit j is column j. scores: o rows of groups * patterns floats, groups = ceil(k / M); a removed pattern has the
