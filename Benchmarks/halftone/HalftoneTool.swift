@@ -9,7 +9,7 @@ struct HalftoneTool: ParsableCommand {
         version: libraryVersion,
         subcommands: [
             ListCommand.self, BenchCommand.self, VerifyCommand.self, PlanCommand.self, TuneCommand.self,
-            MSTCommand.self,
+            MSTCommand.self, TrainingCommand.self,
         ]
     )
 }

@@ -2,6 +2,9 @@
 // Loops over large arrays that would be slow, or long to write, in Swift.
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "CHalftoneBench.h"
 
@@ -41,9 +44,30 @@ uint64_t htb_read(const void *memory, size_t bytes) {
     return read_narrow(memory, bytes);
 }
 
+__attribute__((target("avx512f"))) static void write_avx512(char *at, size_t bytes) {
+    for (; bytes >= 64; at += 64, bytes -= 64) _mm512_stream_si512((__m512i *)(void *)at, _mm512_setzero_si512());
+    memset(at, 0, bytes);
+    _mm_sfence();
+}
+
+static void write_narrow(char *at, size_t bytes) {
+    for (; bytes >= 16; at += 16, bytes -= 16) _mm_stream_si128((__m128i *)(void *)at, _mm_setzero_si128());
+    memset(at, 0, bytes);
+    _mm_sfence();
+}
+
+void htb_write(void *memory, size_t bytes) {
+    if (__builtin_cpu_supports("avx512f"))
+        write_avx512(memory, bytes);
+    else
+        write_narrow(memory, bytes);
+}
+
 #else
 
 uint64_t htb_read(const void *memory, size_t bytes) { return read_narrow(memory, bytes); }
+
+void htb_write(void *memory, size_t bytes) { memset(memory, 0, bytes); }
 
 #endif
 

@@ -49,6 +49,9 @@ double htb_clock(void);
 /// are not optimised away.
 uint64_t htb_read(const void *memory, size_t bytes);
 
+/// Writes zeros to all of `memory`, past the caches where the CPU has stores that do so. 64-byte aligned.
+void htb_write(void *memory, size_t bytes);
+
 /// One row of a product and what its error is measured against, in double precision:
 /// y[i] = sum over k of x[k] * w[i][k], magnitude[i] = the same sum of |x w|. `w` is o rows of k floats.
 void htb_reference(size_t o, size_t k, const float *x, const float *w, double *y, double *magnitude);
