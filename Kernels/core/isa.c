@@ -8,6 +8,7 @@
 #include "binary/kernels.h"
 #include "binary/signs.h"
 #include "dense/kernels.h"
+#include "masks/backward.h"
 #include "nm/kernels.h"
 #include "training/kernels.h"
 
@@ -21,7 +22,8 @@ static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
                                          ht_binary_gemm_f32_table,
                                          ht_binary_gemm_i8_table,
                                          ht_signs_table,
-                                         ht_update_table};
+                                         ht_update_table,
+                                         ht_bimask_backward_f32_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16", "avx512popcnt"};
