@@ -9,6 +9,7 @@
 #include "binary/signs.h"
 #include "dense/kernels.h"
 #include "masks/backward.h"
+#include "masks/magnitude.h"
 #include "nm/kernels.h"
 #include "training/kernels.h"
 
@@ -18,6 +19,7 @@ static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
                                          ht_nm_gemm_i8_table,
                                          ht_weight_gradient_f32_table,
                                          ht_nm_sampled_gradient_f32_table,
+                                         ht_nm_mask_table,
                                          ht_binary_gemm_table,
                                          ht_binary_gemm_f32_table,
                                          ht_binary_gemm_i8_table,

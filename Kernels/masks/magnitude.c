@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Masks by magnitude, and pruning with them.
+// Masks by magnitude, masks refreshed, and pruning with masks: calls, and the way through rows and taps.
+#include "magnitude.h"
+
 #include <string.h>
 
 #include "core/threads.h"
 #include "halftone/nm_conv.h"
+#include "halftone/nm_mask.h"
 #include "nm/element.h"
 #include "nm/image.h"
 
-// The n largest of `count` <= 64 keys, a bit each; of equals the lower column wins.
-static uint64_t largest(const uint64_t *key, size_t count, size_t n) {
-    uint8_t losses[64] = {0};
-    uint64_t kept = 0;
-    for (size_t j = 1; j < count; j++)
-        for (size_t i = 0; i < j; i++) {
-            int later_wins = key[j] > key[i];
-            losses[i] += (uint8_t)later_wins;
-            losses[j] += (uint8_t)!later_wins;
-        }
-    for (size_t j = 0; j < count; j++) kept |= (uint64_t)(losses[j] < n) << j;
-    return kept;
-}
+const ht_entry ht_nm_mask_table[] = {
+#if defined(__x86_64__)
+    {"nm_mask", HT_ISA_AVX512, (ht_fn)ht_nm_mask_f32_avx512},
+#endif
+    {"nm_mask", HT_ISA_REF, (ht_fn)ht_nm_mask_f32_ref},
+    {NULL, HT_ISA_AUTO, NULL},
+};
+
+// Rows are worked on in pieces of at most so many columns, so that what is made of a piece stays in L1.
+enum { PIECE = 2048 };
+
+typedef enum purpose { MASK, REFRESH, PRUNE } purpose;
 
 typedef struct mask_job {
     size_t rows, columns, n, m;
@@ -29,12 +31,49 @@ typedef struct mask_job {
     size_t shared_rows, shared_taps;
     const void *w;
     size_t w_stride;
-    uint8_t *bits;           // of a masking
-    char *pruned;            // of a pruning
+    purpose purpose;
+    void *out;               // a mask, or pruned weights
     size_t out_stride;
+    ht_nm_mask_kernel *kernel;
+    _Atomic size_t changed;  // of a refreshed mask: weights newly kept
 } mask_job;
 
+// Rows and taps that share one pattern.
+typedef struct mask_set {
+    size_t row, row_end;
+    size_t tap, tap_end;
+} mask_set;
+
+// Columns of one tap. Only a tap's last piece ends with a part of a group.
+typedef struct mask_piece {
+    size_t place, columns;  // the first is counted from the tap's first
+    uint8_t bits[PIECE / 8];
+} mask_piece;
+
 static const void *weights_row(const mask_job *job, size_t row) { return (const char *)job->w + row * job->w_stride; }
+
+static uint8_t *out_row(const mask_job *job, size_t row) { return (uint8_t *)job->out + row * job->out_stride; }
+
+// MARK: patterns of one row
+
+// Kernels compare bits, so any type of 31 bits or fewer can pose as floats.
+static void pose_as_floats(const mask_job *job, const void *row, size_t column, size_t count, float *to) {
+    for (size_t j = 0; j < count; j++) to[j] = ht_f32_of_bits(ht_nm_magnitude(job->dtype, row, column + j));
+}
+
+static void rank(const mask_job *job, const mask_set *set, mask_piece *piece) {
+    const size_t column = set->tap * job->tap_columns + piece->place;
+    const void *row = weights_row(job, set->row);
+    const bool poses = job->dtype != HT_DTYPE_F32;
+    const uint8_t *old = NULL;
+    float posed[PIECE];
+    if (poses) pose_as_floats(job, row, column, piece->columns, posed);
+    const float *w = poses ? posed : (const float *)row + column;
+    if (job->purpose == REFRESH && column % 8 == 0) old = out_row(job, set->row) + column / 8;
+    job->kernel(w, piece->columns, job->n, job->m, old, piece->bits);
+}
+
+// MARK: shared patterns
 
 // The bits of a sum that is not negative order as the sum does, a NaN above infinity.
 static uint64_t key_of_sum(double sum) {
@@ -44,116 +83,143 @@ static uint64_t key_of_sum(double sum) {
     return bits;
 }
 
-// Rows and taps that share one pattern.
-typedef struct mask_set {
-    size_t row, row_end;
-    size_t tap, tap_end;
-} mask_set;
-
-// What a column of a set weighs; `place` counts in each tap.
-static uint64_t key_of(const mask_job *job, const mask_set *set, size_t place) {
-    size_t column = set->tap * job->tap_columns + place;
-    if (job->shared_rows == 1 && job->shared_taps == 1)
-        return ht_nm_magnitude(job->dtype, weights_row(job, set->row), column);
-    double sum = 0;
+// Row by row, and in each tap by tap.
+static void add_magnitudes(const mask_job *job, const mask_set *set, const mask_piece *piece, double *sums) {
+    for (size_t j = 0; j < piece->columns; j++) sums[j] = 0;
     for (size_t row = set->row; row < set->row_end; row++)
         for (size_t tap = set->tap; tap < set->tap_end; tap++) {
-            uint32_t magnitude = ht_nm_magnitude(job->dtype, weights_row(job, row), tap * job->tap_columns + place);
-            sum += ht_nm_magnitude_value(job->dtype, magnitude);
+            const size_t column = tap * job->tap_columns + piece->place;
+            for (size_t j = 0; j < piece->columns; j++) {
+                uint32_t magnitude = ht_nm_magnitude(job->dtype, weights_row(job, row), column + j);
+                sums[j] += ht_nm_magnitude_value(job->dtype, magnitude);
+            }
         }
-    return key_of_sum(sum);
 }
 
-static uint64_t kept_columns(const mask_job *job, const mask_set *set, size_t place, size_t count) {
-    uint64_t key[64];
-    for (size_t j = 0; j < count; j++) key[j] = key_of(job, set, place + j);
-    return largest(key, count, job->n);
-}
-
-static void write_bits(uint8_t *bits, size_t column, uint64_t kept) {
-    for (; kept; kept &= kept - 1) {
-        size_t c = column + (size_t)__builtin_ctzll(kept);
-        bits[c / 8] |= (uint8_t)(1 << c % 8);
+static void rank_sums(const mask_job *job, const mask_set *set, mask_piece *piece) {
+    double sums[PIECE];
+    uint64_t keys[PIECE];
+    add_magnitudes(job, set, piece, sums);
+    for (size_t j = 0; j < piece->columns; j++) keys[j] = key_of_sum(sums[j]);
+    memset(piece->bits, 0, sizeof piece->bits);
+    for (size_t c = 0; c < piece->columns; c++) {
+        const size_t group = c / job->m * job->m, end = ht_min(group + job->m, piece->columns);
+        size_t losses = 0;
+        for (size_t j = group; j < c; j++) losses += keys[j] >= keys[c];
+        for (size_t j = c + 1; j < end; j++) losses += keys[j] > keys[c];
+        piece->bits[c / 8] |= (uint8_t)((losses < job->n) << c % 8);
     }
 }
 
-static void prune_group(const mask_job *job, size_t row, size_t column, size_t count, uint64_t kept) {
-    size_t element = ht_dtype_size(job->dtype);
-    const char *from = (const char *)weights_row(job, row) + column * element;
-    char *to = job->pruned + row * job->out_stride + column * element;
-    for (size_t j = 0; j < count; j++, from += element, to += element)
-        if (kept >> j & 1)
-            memmove(to, from, element);
-        else
-            memset(to, 0, element);
-}
+// MARK: what becomes of a pattern
 
-static void apply(const mask_job *job, size_t row, size_t column, size_t count, uint64_t kept) {
-    if (job->bits)
-        write_bits(job->bits + row * job->out_stride, column, kept);
-    else
-        prune_group(job, row, column, count, kept);
-}
-
-static void apply_to_set(const mask_job *job, const mask_set *set) {
-    for (size_t place = 0; place < job->tap_columns; place += job->m) {
-        size_t count = ht_min(job->m, job->tap_columns - place);
-        uint64_t kept = kept_columns(job, set, place, count);
-        for (size_t row = set->row; row < set->row_end; row++)
-            for (size_t tap = set->tap; tap < set->tap_end; tap++)
-                apply(job, row, tap * job->tap_columns + place, count, kept);
+// Of a row that was zeros.
+static void write_bits(uint8_t *mask, size_t column, const mask_piece *piece) {
+    const size_t whole = piece->columns / 8, bytes = ht_ceil_div(piece->columns, 8), shift = column % 8;
+    mask += column / 8;
+    if (shift == 0) memcpy(mask, piece->bits, whole);
+    for (size_t i = shift ? 0 : whole; i < bytes; i++) {
+        const unsigned bits = (unsigned)piece->bits[i] << shift;
+        mask[i] |= (uint8_t)bits;
+        if (bits >> 8) mask[i + 1] |= (uint8_t)(bits >> 8);
     }
+}
+
+// Takes over `count` <= 8 bits of a byte of the old mask; the number of those that are new.
+static size_t refresh_byte(uint8_t *byte, uint8_t taken, uint8_t bits) {
+    const uint8_t before = *byte, after = (uint8_t)((before & ~taken) | bits);
+    if (after != before) *byte = after;
+    return (size_t)__builtin_popcount((unsigned)(after & ~before));
+}
+
+// Bits behind the last column become 0.
+static size_t refresh_bits(uint8_t *mask, size_t column, const mask_piece *piece, bool is_last) {
+    size_t changed = 0, i = 0;
+    const size_t bytes = ht_ceil_div(piece->columns, 8), shift = column % 8;
+    mask += column / 8;
+    for (; shift == 0 && i + 8 <= piece->columns / 8; i += 8) {
+        uint64_t before, after;
+        memcpy(&before, mask + i, sizeof before);
+        memcpy(&after, piece->bits + i, sizeof after);
+        changed += (size_t)__builtin_popcountll(after & ~before);
+        if (after != before) memcpy(mask + i, &after, sizeof after);
+    }
+    for (; i < bytes; i++) {
+        const size_t count = ht_min(8, piece->columns - 8 * i);
+        const bool ends_row = is_last && i + 1 == bytes;
+        const unsigned taken = (ends_row ? 0xffffu : (1u << count) - 1) << shift,
+                       bits = (unsigned)piece->bits[i] << shift;
+        changed += refresh_byte(mask + i, (uint8_t)taken, (uint8_t)bits);
+        if (shift + count > 8) changed += refresh_byte(mask + i + 1, (uint8_t)(taken >> 8), (uint8_t)(bits >> 8));
+    }
+    return changed;
+}
+
+static void prune_piece(const mask_job *job, size_t row, size_t column, const mask_piece *piece) {
+    const char *from = weights_row(job, row);
+    char *to = (char *)out_row(job, row);
+    for (size_t j = 0; j < piece->columns; j++) {
+        const uint32_t kept = 0u - (uint32_t)(piece->bits[j / 8] >> j % 8 & 1);
+        const size_t c = column + j;
+        if (job->dtype == HT_DTYPE_F32) {
+            uint32_t w;
+            memcpy(&w, from + 4 * c, sizeof w);
+            w &= kept;
+            memcpy(to + 4 * c, &w, sizeof w);
+        } else if (job->dtype == HT_DTYPE_I8) {
+            to[c] = (char)(from[c] & (char)kept);
+        } else {
+            uint16_t w;
+            memcpy(&w, from + 2 * c, sizeof w);
+            w &= (uint16_t)kept;
+            memcpy(to + 2 * c, &w, sizeof w);
+        }
+    }
+}
+
+static size_t apply(const mask_job *job, size_t row, size_t tap, const mask_piece *piece) {
+    const size_t column = tap * job->tap_columns + piece->place;
+    switch (job->purpose) {
+    case MASK: write_bits(out_row(job, row), column, piece); return 0;
+    case REFRESH: return refresh_bits(out_row(job, row), column, piece, column + piece->columns == job->columns);
+    default: prune_piece(job, row, column, piece); return 0;
+    }
+}
+
+static size_t apply_to_set(const mask_job *job, const mask_set *set, const mask_piece *piece) {
+    size_t changed = 0;
+    for (size_t row = set->row; row < set->row_end; row++)
+        for (size_t tap = set->tap; tap < set->tap_end; tap++) changed += apply(job, row, tap, piece);
+    return changed;
 }
 
 static size_t sets_of_group(const mask_job *job) { return ht_ceil_div(job->group_rows, job->shared_rows); }
 
 // The rows that share one pattern.
 static void mask_rows(void *context, size_t part) {
-    const mask_job *job = context;
-    size_t sets = sets_of_group(job), group_row = part / sets * job->group_rows;
+    mask_job *job = context;
+    size_t sets = sets_of_group(job), group_row = part / sets * job->group_rows, changed = 0;
+    size_t most = PIECE / (HT_NM_MASK_BATCH * job->m) * (HT_NM_MASK_BATCH * job->m);
     mask_set set = {.row = group_row + part % sets * job->shared_rows};
+    mask_piece piece;
     set.row_end = ht_min(group_row + job->group_rows, set.row + job->shared_rows);
-    for (size_t row = set.row; row < set.row_end && job->bits; row++)
-        memset(job->bits + row * job->out_stride, 0, ht_ceil_div(job->columns, 8));
+    for (size_t row = set.row; row < set.row_end && job->purpose == MASK; row++)
+        memset(out_row(job, row), 0, ht_ceil_div(job->columns, 8));
     for (; set.tap < job->taps; set.tap = set.tap_end) {
         set.tap_end = set.tap + job->shared_taps;
-        apply_to_set(job, &set);
+        for (piece.place = 0; piece.place < job->tap_columns; piece.place += piece.columns) {
+            piece.columns = ht_min(most, job->tap_columns - piece.place);
+            if (job->shared_rows == 1 && job->shared_taps == 1)
+                rank(job, &set, &piece);
+            else
+                rank_sums(job, &set, &piece);
+            changed += apply_to_set(job, &set, &piece);
+        }
     }
+    if (changed) job->changed += changed;
 }
 
-// Checks what mask and prune share; the rest of the job is the caller's.
-static ht_status check(mask_job *job, const ht_options *options) {
-    if (options && options->threads < 0) return HT_ERROR_THREADS;
-    if (!ht_nm_is_pattern(job->n, job->m)) return HT_ERROR_PATTERN;
-    ht_status status = ht_nm_shared_rows(options, &job->shared_rows);
-    if (status) return status;
-    job->shared_taps = options && options->shared_taps ? job->taps : 1;
-    return ht_check_matrix(job->w, job->rows, job->columns, ht_dtype_size(job->dtype), &job->w_stride);
-}
-
-static void run(mask_job *job, const ht_options *options) {
-    if (job->columns == 0 || job->rows == 0) return;
-    size_t sets = job->rows / job->group_rows * sets_of_group(job);
-    ht_each_row(mask_rows, job, sets, options ? options->threads : 0);
-}
-
-static ht_status mask(mask_job job, uint8_t *mask, size_t mask_stride, const ht_options *options) {
-    ht_status status = check(&job, options);
-    job.bits = mask;
-    job.out_stride = mask_stride;
-    if (!status) status = ht_check_matrix(mask, job.rows, ht_ceil_div(job.columns, 8), 1, &job.out_stride);
-    if (!status) run(&job, options);
-    return status;
-}
-
-static ht_status prune(mask_job job, void *pruned, size_t pruned_stride, const ht_options *options) {
-    ht_status status = check(&job, options);
-    job.pruned = pruned;
-    job.out_stride = pruned_stride;
-    if (!status) status = ht_check_matrix(pruned, job.rows, job.columns, ht_dtype_size(job.dtype), &job.out_stride);
-    if (!status) run(&job, options);
-    return status;
-}
+// MARK: jobs
 
 static mask_job matrix_job(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype, const void *w, size_t w_stride) {
     return (mask_job){.rows = o,
@@ -169,56 +235,97 @@ static mask_job matrix_job(size_t o, size_t k, size_t n, size_t m, ht_dtype dtyp
 }
 
 // Sets of filters that share a pattern end with their group.
-static ht_status filters_job(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
-                             size_t w_stride, mask_job *job) {
+static ht_status filters_job(const ht_conv_shape *shape, mask_job *job) {
     ht_conv conv;
     ht_status status = ht_nm_conv_make(shape, &conv);
     if (status) return status;
     const ht_conv_shape *s = &conv.shape;
-    size_t taps = s->kernel_height * s->kernel_width, channels = s->channels / s->groups, columns;
-    if (!ht_mul(taps, channels, &columns)) return HT_ERROR_OVERFLOW;
-    *job = matrix_job(s->outputs, columns, n, m, dtype, w, w_stride);
-    job->taps = taps;
-    job->tap_columns = channels;
+    job->rows = s->outputs;
+    job->taps = s->kernel_height * s->kernel_width;
+    job->tap_columns = s->channels / s->groups;
     job->group_rows = s->outputs / s->groups;
+    return ht_mul(job->taps, job->tap_columns, &job->columns) ? HT_OK : HT_ERROR_OVERFLOW;
+}
+
+static ht_status check(mask_job *job, const ht_options *options) {
+    static const ht_options defaults;
+    const ht_options *opt = options ? options : &defaults;
+    const ht_entry *entry;
+    const bool prunes = job->purpose == PRUNE;
+    const size_t width = prunes ? job->columns : ht_ceil_div(job->columns, 8);
+    if (opt->threads < 0) return HT_ERROR_THREADS;
+    if (!ht_nm_is_pattern(job->n, job->m)) return HT_ERROR_PATTERN;
+    ht_status status = ht_nm_shared_rows(opt, &job->shared_rows);
+    if (!status) status = ht_pick(ht_nm_mask_table, opt->isa, &entry);
+    if (!status) status = ht_check_matrix(job->w, job->rows, job->columns, ht_dtype_size(job->dtype), &job->w_stride);
+    if (!status)
+        status = ht_check_matrix(job->out, job->rows, width, prunes ? ht_dtype_size(job->dtype) : 1, &job->out_stride);
+    if (status) return status;
+    job->shared_taps = opt->shared_taps ? job->taps : 1;
+    job->kernel = (ht_nm_mask_kernel *)entry->kernel;
     return HT_OK;
 }
 
-static ht_status mask_filters(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
-                              size_t w_stride, uint8_t *bits, size_t mask_stride, const ht_options *options) {
-    mask_job job;
-    ht_status status = filters_job(shape, n, m, dtype, w, w_stride, &job);
-    return status ? status : mask(job, bits, mask_stride, options);
+static ht_status run(mask_job *job, purpose purpose, void *out, size_t out_stride, const ht_options *options) {
+    job->purpose = purpose;
+    job->out = out;
+    job->out_stride = out_stride;
+    ht_status status = check(job, options);
+    if (status || job->columns == 0 || job->rows == 0) return status;
+    size_t sets = job->rows / job->group_rows * sets_of_group(job);
+    ht_each_row(mask_rows, job, sets, options ? options->threads : 0);
+    return HT_OK;
 }
 
-static ht_status prune_filters(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype, const void *w,
-                               size_t w_stride, void *pruned, size_t pruned_stride, const ht_options *options) {
-    mask_job job;
-    ht_status status = filters_job(shape, n, m, dtype, w, w_stride, &job);
-    return status ? status : prune(job, pruned, pruned_stride, options);
+static ht_status run_filters(mask_job *job, const ht_conv_shape *shape, purpose purpose, void *out, size_t out_stride,
+                             const ht_options *options) {
+    ht_status status = filters_job(shape, job);
+    return status ? status : run(job, purpose, out, out_stride, options);
 }
+
+// MARK: calls
 
 #define DEFINE(suffix, element, type)                                                                         \
     ht_status ht_nm_mask_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride,  \
-                                  uint8_t *bits, size_t mask_stride, const ht_options *options) {             \
-        return mask(matrix_job(o, k, n, m, type, w, w_stride), bits, mask_stride, options);                   \
+                                  uint8_t *mask, size_t mask_stride, const ht_options *options) {             \
+        mask_job job = matrix_job(o, k, n, m, type, w, w_stride);                                             \
+        return run(&job, MASK, mask, mask_stride, options);                                                   \
     }                                                                                                         \
     ht_status ht_nm_prune_##suffix(size_t o, size_t k, size_t n, size_t m, const element *w, size_t w_stride, \
                                    element *pruned, size_t pruned_stride, const ht_options *options) {        \
-        return prune(matrix_job(o, k, n, m, type, w, w_stride), pruned, pruned_stride, options);              \
+        mask_job job = matrix_job(o, k, n, m, type, w, w_stride);                                             \
+        return run(&job, PRUNE, pruned, pruned_stride, options);                                              \
     }                                                                                                         \
     ht_status ht_nm_conv_mask_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,      \
-                                       size_t w_stride, uint8_t *bits, size_t mask_stride,                    \
+                                       size_t w_stride, uint8_t *mask, size_t mask_stride,                    \
                                        const ht_options *options) {                                           \
-        return mask_filters(shape, n, m, type, w, w_stride, bits, mask_stride, options);                      \
+        mask_job job = matrix_job(0, 0, n, m, type, w, w_stride);                                             \
+        return run_filters(&job, shape, MASK, mask, mask_stride, options);                                    \
     }                                                                                                         \
     ht_status ht_nm_conv_prune_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,     \
                                         size_t w_stride, element *pruned, size_t pruned_stride,               \
                                         const ht_options *options) {                                          \
-        return prune_filters(shape, n, m, type, w, w_stride, pruned, pruned_stride, options);                 \
+        mask_job job = matrix_job(0, 0, n, m, type, w, w_stride);                                             \
+        return run_filters(&job, shape, PRUNE, pruned, pruned_stride, options);                               \
     }
 
 DEFINE(f32, float, HT_DTYPE_F32)
 DEFINE(f16, uint16_t, HT_DTYPE_F16)
 DEFINE(bf16, uint16_t, HT_DTYPE_BF16)
 DEFINE(i8, int8_t, HT_DTYPE_I8)
+
+ht_status ht_nm_mask_refresh_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride, uint8_t *mask,
+                                 size_t mask_stride, size_t *changed, const ht_options *options) {
+    mask_job job = matrix_job(o, k, n, m, HT_DTYPE_F32, w, w_stride);
+    ht_status status = run(&job, REFRESH, mask, mask_stride, options);
+    if (!status && changed) *changed = job.changed;
+    return status;
+}
+
+ht_status ht_nm_conv_mask_refresh_f32(const ht_conv_shape *shape, size_t n, size_t m, const float *w, size_t w_stride,
+                                      uint8_t *mask, size_t mask_stride, size_t *changed, const ht_options *options) {
+    mask_job job = matrix_job(0, 0, n, m, HT_DTYPE_F32, w, w_stride);
+    ht_status status = run_filters(&job, shape, REFRESH, mask, mask_stride, options);
+    if (!status && changed) *changed = job.changed;
+    return status;
+}
