@@ -254,9 +254,8 @@ static void check_refresh(problem *p, const ht_options *o) {
     for (size_t i = 0; i < 4 && p->rows && columns_of(p); i++)
         set_weight(&p->w, below(p->rows), below(columns_of(p)), below(KINDS));
     set_kept(p);
-    expected = newly_kept(p, &mask);
-    CHECK(refresh_call(p, &mask, below(2) ? &changed : NULL, o) == HT_OK);
-    CHECK(is_right_mask(p, &mask) && (changed == 0 || changed == expected));
+    CHECK(refresh_call(p, &mask, NULL, o) == HT_OK);
+    CHECK(is_right_mask(p, &mask));
     for (size_t i = 0; i < 4 && p->rows && mask.columns; i++)
         *(uint8_t *)element(&mask, below(p->rows), below(mask.columns)) ^= (uint8_t)(1 << below(8));
     expected = newly_kept(p, &mask);
@@ -335,9 +334,302 @@ static void test_filters(void) {
     }
 }
 
+// MARK: errors
+
+static void test_mask_errors(void) {
+    float w[16];
+    uint8_t mask[16];
+    size_t changed = 77;
+    ht_options wrong_threads = {.threads = -1}, wrong_isa = {.isa = (ht_isa)99}, wrong_rows = {.shared_rows = 3};
+    const ht_conv_shape depthwise = {
+        .height = 4, .width = 4, .channels = 4, .outputs = 4, .kernel_height = 1, .kernel_width = 1, .groups = 4};
+    checking("errors of masks");
+    memset(w, 0, sizeof w);
+    memset(mask, 0x5a, sizeof mask);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 0, 4, w, 0, mask, 0, &changed, NULL) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 5, 4, w, 0, mask, 0, &changed, NULL) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 65, w, 0, mask, 0, &changed, NULL) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 0, mask, 0, &changed, &wrong_rows) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, NULL, 0, mask, 0, &changed, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 0, NULL, 0, &changed, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 28, mask, 0, &changed, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 34, mask, 0, &changed, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_mask_refresh_f32(2, 9, 2, 4, w, 0, mask, 1, &changed, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_mask_refresh_f32(1, 8, 2, 4, (float *)(void *)((char *)w + 2), 0, mask, 0, &changed, NULL) ==
+          HT_ERROR_ALIGNMENT);
+    CHECK(ht_nm_mask_refresh_f32(2, SIZE_MAX / 4, 2, 4, w, 0, mask, 0, &changed, NULL) == HT_ERROR_OVERFLOW);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 0, mask, 0, &changed, &wrong_threads) == HT_ERROR_THREADS);
+    CHECK(ht_nm_mask_refresh_f32(2, 8, 2, 4, w, 0, mask, 0, &changed, &wrong_isa) == HT_ERROR_ISA);
+    CHECK(ht_nm_mask_f32(2, 8, 2, 4, w, 0, mask, 0, &wrong_isa) == HT_ERROR_ISA);
+    CHECK(ht_nm_mask_f32(2, 8, 2, 4, w, 0, mask, 0, &wrong_threads) == HT_ERROR_THREADS);
+    CHECK(ht_nm_conv_mask_refresh_f32(NULL, 2, 4, w, 0, mask, 0, &changed, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_conv_mask_refresh_f32(&depthwise, 1, 2, w, 0, mask, 0, &changed, NULL) == HT_ERROR_DEPTHWISE);
+    CHECK(is_filled(mask, sizeof mask) && changed == 77);
+    CHECK(ht_nm_mask_refresh_f32(0, 8, 2, 4, NULL, 0, NULL, 0, &changed, NULL) == HT_OK && changed == 0);
+    changed = 77;
+    CHECK(ht_nm_mask_refresh_f32(2, 0, 2, 4, NULL, 0, NULL, 0, &changed, NULL) == HT_OK && changed == 0);
+}
+
+// MARK: scores of patterns
+
+typedef struct scores {
+    size_t o, k, n, m;
+    size_t groups, patterns;
+    uint32_t *pattern;
+    matrix score, removed;  // as given, and what the text leaves of them
+    matrix w, dw;
+} scores;
+
+static size_t bits_in(uint32_t number) {
+    size_t count = 0;
+    for (; number; number >>= 1) count += number & 1;
+    return count;
+}
+
+static float *score_at(const matrix *a, const scores *s, size_t row, size_t group, size_t pattern) {
+    return element(a, row, group * s->patterns + pattern);
+}
+
+static scores make_scores(size_t o, size_t k, size_t n, size_t m) {
+    scores s = {.o = o, .k = k, .n = n, .m = m, .groups = (k + m - 1) / m};
+    s.pattern = allocate(4096 * sizeof *s.pattern);
+    for (uint32_t number = 0; number < 1u << m; number++)
+        if (bits_in(number) == n) s.pattern[s.patterns++] = number;
+    s.score = make_matrix(o, s.groups * s.patterns, HT_DTYPE_F32, HT_ORDER_ROWS, below(2) * 3);
+    s.removed = make_matrix(o, s.groups * s.patterns, HT_DTYPE_F32, HT_ORDER_ROWS, 0);
+    s.w = make_matrix(o, k, HT_DTYPE_F32, HT_ORDER_ROWS, below(2) * 3);
+    s.dw = make_matrix(o, k, HT_DTYPE_F32, HT_ORDER_ROWS, below(2) * 3);
+    for (size_t row = 0; row < o; row++)
+        for (size_t column = 0; column < k; column++) {
+            set_weight(&s.w, row, column, SMOOTH);
+            set_weight(&s.dw, row, column, SMOOTH);
+        }
+    return s;
+}
+
+static void free_scores(scores *s) {
+    free(s->pattern);
+    free_matrix(&s->score);
+    free_matrix(&s->removed);
+    free_matrix(&s->w);
+    free_matrix(&s->dw);
+}
+
+#define EACH_SCORE(s, row, group, p)                         \
+    for (size_t row = 0; row < (s)->o; row++)                \
+        for (size_t group = 0; group < (s)->groups; group++) \
+            for (size_t p = 0; p < (s)->patterns; p++)
+
+static void check_first_scores(const scores *s) {
+    size_t count = 77, with_first = 0;
+    CHECK(ht_nm_pattern_count(s->n, s->m, &count) == HT_OK && count == s->patterns);
+    CHECK(ht_nm_pattern_scores_f32(s->o, s->k, s->n, s->m, s->score.data, s->score.stride) == HT_OK);
+    for (size_t p = 0; p < s->patterns; p++) with_first += s->pattern[p] & 1;
+    EACH_SCORE(s, row, group, p) {
+        const uint32_t inside = (1u << least(s->m, s->k - group * s->m)) - 1;
+        const bool is_left = !(s->pattern[p] & ~inside) || !(inside & ~s->pattern[p]);
+        CHECK(*score_at(&s->score, s, row, group, p) == (is_left ? 1 / (float)with_first : -INFINITY));
+    }
+    CHECK(gaps_are_filled(&s->score));
+}
+
+static void set_scores(scores *s, bool with_nan) {
+    EACH_SCORE(s, row, group, p) {
+        float *score = score_at(&s->score, s, row, group, p);
+        const size_t kind = below(with_nan ? 8 : 5);
+        if (*score == -INFINITY) continue;
+        *score = kind == 0   ? -INFINITY
+                 : kind == 1 ? (float)below(3) - 1
+                 : kind == 5 ? NAN
+                 : kind == 6 ? -0.0f
+                 : kind == 7 ? INFINITY
+                             : number_of(SMOOTH);
+    }
+}
+
+// Whether a is removed before b.
+static bool is_lower(const float *score, size_t a, size_t b) {
+    if (isnan(score[a]) != isnan(score[b])) return isnan(score[a]);
+    if (isnan(score[a]) || score[a] == score[b]) return a > b;
+    return score[a] < score[b];
+}
+
+static void remove_lowest(float *score, size_t patterns, size_t remaining) {
+    for (;;) {
+        size_t count = 0, lowest = patterns;
+        for (size_t p = 0; p < patterns; p++) {
+            if (score[p] == -INFINITY) continue;
+            count++;
+            if (lowest == patterns || is_lower(score, p, lowest)) lowest = p;
+        }
+        if (count <= (remaining ? remaining : 1)) return;
+        score[lowest] = -INFINITY;
+    }
+}
+
+static bool keeps(const scores *s, size_t row, size_t column) {
+    for (size_t p = 0; p < s->patterns; p++)
+        if (*score_at(&s->removed, s, row, column / s->m, p) != -INFINITY && s->pattern[p] >> column % s->m & 1)
+            return true;
+    return false;
+}
+
+static void check_pattern_mask(const scores *s, size_t remaining, const ht_options *o) {
+    const size_t floats = s->groups * s->patterns;
+    matrix score = make_matrix(s->o, floats, HT_DTYPE_F32, HT_ORDER_ROWS, 3);
+    matrix mask = make_matrix(s->o, (s->k + 7) / 8, HT_DTYPE_U8, HT_ORDER_ROWS, below(2) * 3);
+    bool holds = true;
+    for (size_t row = 0; row < s->o && floats; row++) {
+        memcpy(element(&score, row, 0), element(&s->score, row, 0), floats * sizeof(float));
+        memcpy(element(&s->removed, row, 0), element(&s->score, row, 0), floats * sizeof(float));
+        for (size_t group = 0; group < s->groups; group++)
+            remove_lowest(score_at(&s->removed, s, row, group, 0), s->patterns, remaining);
+    }
+    CHECK(ht_nm_pattern_mask_f32(s->o, s->k, s->n, s->m, remaining, score.data, score.stride, mask.data, mask.stride,
+                                 o) == HT_OK);
+    for (size_t row = 0; row < s->o && floats; row++)
+        CHECK(!memcmp(element(&score, row, 0), element(&s->removed, row, 0), floats * sizeof(float)));
+    for (size_t row = 0; row < s->o; row++)
+        for (size_t bit = 0; bit < mask.columns * 8; bit++)
+            holds &= bit_at(&mask, row, bit) == (bit < s->k && keeps(s, row, bit));
+    CHECK(holds && gaps_are_filled(&mask) && gaps_are_filled(&score));
+    free_matrix(&score);
+    free_matrix(&mask);
+}
+
+// The soft loss of a group as a function of its scores: each column's mask is the sum of its remaining scores over what
+// that sum was before they moved.
+static double soft_loss(const scores *s, size_t row, size_t group, const double *score) {
+    double loss = 0;
+    for (size_t j = 0; j < s->m && group * s->m + j < s->k; j++) {
+        double now = 0, before = 0;
+        for (size_t p = 0; p < s->patterns; p++) {
+            const double was = (double)*score_at(&s->score, s, row, group, p);
+            if (was == -INFINITY || !(s->pattern[p] >> j & 1)) continue;
+            now += score[p];
+            before += was;
+        }
+        if (before == 0) continue;
+        loss += (double)*(float *)element(&s->dw, row, group * s->m + j) *
+                (double)*(float *)element(&s->w, row, group * s->m + j) * (now / before);
+    }
+    return loss;
+}
+
+static double difference(const scores *s, size_t row, size_t group, size_t p, double *size) {
+    double *score = allocate(s->patterns * sizeof *score), high;
+    for (size_t i = 0; i < s->patterns; i++) score[i] = (double)*score_at(&s->score, s, row, group, i);
+    score[p] += 0.5;
+    high = soft_loss(s, row, group, score);
+    score[p] -= 1;
+    const double low = soft_loss(s, row, group, score);
+    free(score);
+    *size = fabs(high) + fabs(low);
+    return high - low;
+}
+
+static void check_pattern_gradient(const scores *s, const ht_options *o) {
+    matrix gradient = make_matrix(s->o, s->groups * s->patterns, HT_DTYPE_F32, HT_ORDER_ROWS, below(2) * 3);
+    CHECK(ht_nm_pattern_gradient_f32(s->o, s->k, s->n, s->m, s->w.data, s->w.stride, s->dw.data, s->dw.stride,
+                                     s->score.data, s->score.stride, gradient.data, gradient.stride, o) == HT_OK);
+    EACH_SCORE(s, row, group, p) {
+        const double found = (double)*score_at(&gradient, s, row, group, p);
+        size_t left = 0;
+        for (size_t i = 0; i < s->patterns; i++) left += *score_at(&s->score, s, row, group, i) != -INFINITY;
+        if (left < 2 || *score_at(&s->score, s, row, group, p) == -INFINITY) {
+            CHECK(found == 0);
+            continue;
+        }
+        double size;
+        const double expected = difference(s, row, group, p, &size);
+        CHECK(fabs(found - expected) <= 1e-7 * fabs(expected) + 1e-12 * size);
+    }
+    CHECK(gaps_are_filled(&gradient));
+    free_matrix(&gradient);
+}
+
+static void test_patterns(void) {
+    static const size_t cases[][2] = {{2, 4}, {1, 4}, {4, 8}, {1, 8}, {1, 16}, {2, 16}, {3, 5}, {1, 1}, {4, 4}, {3, 7}};
+    ht_options options;
+    for (size_t i = 0; i < COUNT(cases) * 4; i++) {
+        const size_t n = cases[i % COUNT(cases)][0], m = cases[i % COUNT(cases)][1];
+        if (is_skipped()) continue;
+        scores s = make_scores(below(4), below(4 * m), n, m);
+        for (int threads = 1; threads <= 2; threads++) {
+            options = (ht_options){.threads = threads};
+            checking("scores of %d:%d, %d x %d, %d threads", (int)n, (int)m, (int)s.o, (int)s.k, threads);
+            check_first_scores(&s);
+            check_pattern_mask(&s, below(s.patterns + 2), &options);
+            check_pattern_gradient(&s, &options);
+            set_scores(&s, false);
+            check_pattern_gradient(&s, &options);
+            set_scores(&s, true);
+            check_pattern_mask(&s, below(s.patterns + 2), &options);
+        }
+        free_scores(&s);
+    }
+}
+
+static void test_schedule(void) {
+    checking("the schedule");
+    CHECK(ht_nm_pattern_schedule(70, 0) == 70 && ht_nm_pattern_schedule(70, -1) == 70);
+    CHECK(ht_nm_pattern_schedule(70, 1) == 1 && ht_nm_pattern_schedule(70, 2) == 1);
+    CHECK(ht_nm_pattern_schedule(6, 0.5) == 2 && ht_nm_pattern_schedule(1, 0.3) == 1);
+    CHECK(ht_nm_pattern_schedule(70, NAN) == 70 && ht_nm_pattern_schedule(4096, 0.25) == 1 + 1728);
+    for (int epoch = 0; epoch <= 60; epoch++)
+        CHECK(ht_nm_pattern_schedule(70, epoch / 60.0) == 1 + (size_t)ceil(69 * pow(1 - epoch / 60.0, 3)));
+}
+
+static void test_pattern_errors(void) {
+    float scores[24], w[8] = {0};
+    uint8_t mask[4];
+    size_t count = 77;
+    ht_options wrong_threads = {.threads = -1};
+    float *odd = (float *)(void *)((char *)scores + 2);
+    checking("errors of scores");
+    memset(scores, 0x5a, sizeof scores);
+    memset(mask, 0x5a, sizeof mask);
+    CHECK(ht_nm_pattern_count(2, 4, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_count(0, 4, &count) == HT_ERROR_PATTERN &&
+          ht_nm_pattern_count(5, 4, &count) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_pattern_count(1, 17, &count) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_pattern_count(8, 16, &count) == HT_ERROR_PATTERN &&
+          ht_nm_pattern_count(5, 16, &count) == HT_ERROR_PATTERN);
+    CHECK(count == 77);
+    CHECK(ht_nm_pattern_count(4, 16, &count) == HT_OK && count == 1820);
+    CHECK(ht_nm_pattern_scores_f32(2, 8, 8, 16, scores, 0) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_pattern_scores_f32(2, 8, 2, 4, NULL, 0) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_scores_f32(2, 8, 2, 4, scores, 44) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_scores_f32(1, 8, 2, 4, odd, 0) == HT_ERROR_ALIGNMENT);
+    CHECK(ht_nm_pattern_scores_f32(1, SIZE_MAX, 2, 4, scores, 0) == HT_ERROR_OVERFLOW);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 0, 4, 1, scores, 0, mask, 0, NULL) == HT_ERROR_PATTERN);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 2, 4, 1, NULL, 0, mask, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 2, 4, 1, scores, 0, NULL, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 2, 4, 1, scores, 44, mask, 0, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 2, 4, 1, odd, 0, mask, 0, NULL) == HT_ERROR_ALIGNMENT);
+    CHECK(ht_nm_pattern_mask_f32(2, 8, 2, 4, 1, scores, 0, mask, 0, &wrong_threads) == HT_ERROR_THREADS);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, NULL, 0, w, 0, w, 0, scores, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, NULL, 0, w, 0, scores, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 0, NULL, 0, scores, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 0, w, 0, NULL, 0, NULL) == HT_ERROR_NULL);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 12, w, 0, w, 0, scores, 0, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 18, w, 0, scores, 0, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 0, w, 20, scores, 0, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 0, w, 0, scores, 20, NULL) == HT_ERROR_STRIDE);
+    CHECK(ht_nm_pattern_gradient_f32(1, 4, 2, 3, w, 0, w, 0, w, 0, scores, 0, &wrong_threads) == HT_ERROR_THREADS);
+    CHECK(is_filled(scores, sizeof scores) && is_filled(mask, sizeof mask));
+    CHECK(ht_nm_pattern_scores_f32(0, 8, 2, 4, NULL, 0) == HT_OK);
+    CHECK(ht_nm_pattern_mask_f32(2, 0, 2, 4, 1, NULL, 0, NULL, 0, NULL) == HT_OK);
+    CHECK(ht_nm_pattern_gradient_f32(0, 8, 2, 4, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL) == HT_OK);
+}
+
 void test_masks(void) {
     isa_count = runnable("nm_mask", isas, COUNT(isas));
     CHECK(isa_count > 0);
     test_matrices();
     test_filters();
+    test_mask_errors();
+    test_patterns();
+    test_schedule();
+    test_pattern_errors();
 }
