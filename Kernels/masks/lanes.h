@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Masks by magnitude with groups in the lanes of vectors: included behind the words of an ISA,
-//   ht_keys, HT_KEYS            a vector of 32-bit integers, and how many
+//   ht_keys, HT_KEYS                  a vector of 32-bit integers, and how many
 //   ht_splat, ht_larger, ht_smaller, ht_and, ht_or, ht_add, ht_sub, ht_right (by a literal)
-//   ht_or_where_reached, ht_or_where_above(word, bit, key, least)   word | bit where key >= least, key > least
-//   ht_lowest(word, room)       its lowest set bit where room > 0, else 0
-//   ht_is_any, ht_is_same       whether any bit is set; whether two vectors are the same
-//   ht_less_one_where(a, word)  a - 1 where word is not 0
+//   ht_or_where_reached(word, bit, key, least), ht_or_where_above     word | bit where key >= least, key > least
+//   ht_smaller_where(a, key, word, bit), ht_larger_unless             with key where the bit is set, is not set, else a
+//   ht_lowest(word, room)             its lowest set bit where room > 0, else 0
+//   ht_less_one_where(a, word)        a - 1 where word is not 0
+//   ht_is_any(a), ht_is_above(a, b), ht_is_same(a, b)                 in any lane, in all lanes
+//   ht_load_columns(w, m, count, key) up to HT_KEYS columns of as many groups as keys; others become 0
+//   ht_load_groups(w, m, key)         all columns of M = 8, 16 or 32, lanes in the order of the words in memory
+//   ht_load_words(from, m), ht_store_words(to, m, word)               words of m bits, M = 8, 16 or 32, in memory
+//   ht_mask_2(w, mask), ht_mask_4(w, n, mask)                         1:2 and N:4 masks of HT_KEYS groups
 // Keys are |w| as integers, or -1 below all of them. A word holds what is kept of a group, bit j for column j.
 #ifndef HT_MASKS_LANES_H
 #define HT_MASKS_LANES_H
@@ -66,9 +71,11 @@ HT_INLINE void ht_sort_constant(ht_keys *a, const size_t size) {
     if (size == 16) ht_sort_16(a);
 }
 
-// Any power of two.
+// 8, 16, 32 or 64.
 static void ht_sort(ht_keys *a, size_t size) {
-    for (size_t half = 1; half < size; half *= 2)
+    if (size == 8) ht_sort_8(a);
+    for (size_t at = 0; at + 16 <= size; at += 16) ht_sort_16(a + at);
+    for (size_t half = 16; half < size; half *= 2)
         for (size_t at = 0; at < size; at += 2 * half) {
             for (size_t i = at; i < at + half; i++) ht_exchange(a + i, a + half + i);
             for (size_t apart = half / 2; apart; apart /= 2)
@@ -126,7 +133,7 @@ HT_INLINE ht_keys ht_least_kept(const ht_keys *key, const size_t n, const size_t
 // The n-th largest of any number.
 static ht_keys ht_least_of_any(const ht_keys *key, size_t n, size_t m) {
     ht_keys sorted[HT_MOST_COLUMNS];
-    size_t size = 1;
+    size_t size = 8;
     while (size < m) size *= 2;
     for (size_t j = 0; j < size; j++) sorted[j] = j < m ? key[j] : ht_splat(-1);
     ht_sort(sorted, size);
@@ -135,12 +142,18 @@ static ht_keys ht_least_of_any(const ht_keys *key, size_t n, size_t m) {
 
 // MARK: what is kept
 
-HT_INLINE ht_keys ht_count_bits(ht_keys word) {
+// Ranking is dear enough for a look at whether it is needed.
+HT_INLINE bool ht_is_old_worth_it(const size_t n, const size_t m) { return m >= 16 && n > 2; }
+
+// Of a word's first m bits; the others are 0.
+HT_INLINE ht_keys ht_count_bits(ht_keys word, const size_t m) {
     word = ht_sub(word, ht_and(ht_right(word, 1), ht_splat(0x55555555)));
     word = ht_add(ht_and(word, ht_splat(0x33333333)), ht_and(ht_right(word, 2), ht_splat(0x33333333)));
     word = ht_and(ht_add(word, ht_right(word, 4)), ht_splat(0x0f0f0f0f));
+    if (m <= 8) return word;
     word = ht_add(word, ht_right(word, 8));
-    return ht_and(ht_add(word, ht_right(word, 16)), ht_splat(0x3f));
+    if (m > 16) word = ht_add(word, ht_right(word, 16));
+    return ht_and(word, ht_splat(0x3f));
 }
 
 HT_INLINE ht_keys ht_reached(const ht_keys *key, const size_t count, ht_keys least) {
@@ -156,16 +169,20 @@ static ht_keys ht_above(const ht_keys *key, size_t count, ht_keys least) {
     return word;
 }
 
+// Of groups of more than 32 columns the words have two parts.
+HT_INLINE size_t ht_part_columns(size_t m, size_t part) {
+    return m - part * HT_WORD < HT_WORD ? m - part * HT_WORD : HT_WORD;
+}
+
 // Keeps of the keys that equal the least only the lowest columns. `word` holds all that reach it.
 static __attribute__((noinline)) void ht_break_ties(const ht_keys *key, size_t n, size_t m, const ht_keys *least,
                                                     ht_keys *word) {
     ht_keys equal[2], room = ht_splat((int)n);
     for (size_t part = 0; part * HT_WORD < m; part++) {
-        const size_t count = m - part * HT_WORD;
-        const ht_keys above = ht_above(key + part * HT_WORD, count < HT_WORD ? count : HT_WORD, *least);
+        const ht_keys above = ht_above(key + part * HT_WORD, ht_part_columns(m, part), *least);
         equal[part] = ht_sub(word[part], above);
         word[part] = above;
-        room = ht_sub(room, ht_count_bits(above));
+        room = ht_sub(room, ht_count_bits(above, HT_WORD));
     }
     for (size_t part = 0; part * HT_WORD < m; part++)
         for (;;) {
@@ -177,12 +194,12 @@ static __attribute__((noinline)) void ht_break_ties(const ht_keys *key, size_t n
         }
 }
 
-// The words of up to 32 columns.
+// Of up to 32 columns.
 HT_INLINE ht_keys ht_kept(const ht_keys *key, const size_t n, const size_t m) {
     const ht_keys least = ht_least_kept(key, n, m);
     ht_keys word = ht_reached(key, m, least);
     if (n == 1) return ht_lowest(word, ht_splat(1));
-    if (!ht_is_same(ht_count_bits(word), ht_splat((int)n))) ht_break_ties(key, n, m, &least, &word);
+    if (!ht_is_same(ht_count_bits(word, m), ht_splat((int)n))) ht_break_ties(key, n, m, &least, &word);
     return word;
 }
 
@@ -190,60 +207,126 @@ static void ht_kept_of_any(const ht_keys *key, size_t n, size_t m, ht_keys *word
     const ht_keys least = ht_least_of_any(key, n, m);
     ht_keys count = ht_splat(0);
     for (size_t part = 0; part * HT_WORD < m; part++) {
-        const size_t columns = m - part * HT_WORD;
-        word[part] = ht_reached(key + part * HT_WORD, columns < HT_WORD ? columns : HT_WORD, least);
-        count = ht_add(count, ht_count_bits(word[part]));
+        word[part] = ht_reached(key + part * HT_WORD, ht_part_columns(m, part), least);
+        count = ht_add(count, ht_count_bits(word[part], m));
     }
     if (!ht_is_same(count, ht_splat((int)n))) ht_break_ties(key, n, m, &least, word);
 }
 
-// MARK: pieces of rows
+// Whether the words say what is kept. Where what is kept and what is not meet in equals, this is not known.
+HT_INLINE bool ht_is_kept(const ht_keys *key, const size_t n, const size_t m, const ht_keys *word) {
+    ht_keys count = ht_splat(0), least = ht_splat(INT32_MAX), most = ht_splat(-1);
+    for (size_t part = 0; part * HT_WORD < m; part++) {
+        count = ht_add(count, ht_count_bits(word[part], m));
+        HT_UNROLL
+        for (size_t j = 0; j < ht_part_columns(m, part); j++) {
+            const ht_keys bit = ht_splat((int)(1u << j));
+            least = ht_smaller_where(least, key[part * HT_WORD + j], word[part], bit);
+            most = ht_larger_unless(most, key[part * HT_WORD + j], word[part], bit);
+        }
+    }
+    return ht_is_above(least, most) && ht_is_same(count, ht_splat((int)n));
+}
 
-// Writes fields of m bits one behind the other; `count` is a multiple of 8.
-static void ht_join(const uint64_t *field, size_t count, size_t m, uint8_t *bits) {
+// MARK: batches of groups
+
+typedef void ht_batch(const float *w, size_t n, size_t m, const uint8_t *old, uint8_t *mask);
+
+HT_INLINE void ht_batch_2(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
+    (void)n, (void)m, (void)old;
+    ht_mask_2(w, mask);
+}
+
+HT_INLINE void ht_batch_4(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
+    (void)m, (void)old;
+    ht_mask_4(w, n, mask);
+}
+
+HT_INLINE void ht_batch_of_words(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
+    ht_keys key[HT_WORD], word;
+    ht_load_groups(w, m, key);
+    if (old && ht_is_old_worth_it(n, m)) {
+        word = ht_load_words(old, m);
+        if (ht_is_kept(key, n, m, &word)) {
+            ht_store_words(mask, m, word);
+            return;
+        }
+    }
+    ht_store_words(mask, m, ht_kept(key, n, m));
+}
+
+// Takes HT_KEYS fields of m bits, which lie one behind the other, apart.
+static void ht_split(const uint8_t *bits, size_t m, uint32_t *low, uint32_t *high) {
+    uint8_t padded[HT_KEYS * HT_MOST_COLUMNS / 8 + 8];
+    __builtin_memcpy(padded, bits, HT_KEYS * m / 8);
+    __builtin_memset(padded + HT_KEYS * m / 8, 0, 8);
+    for (size_t i = 0; i < HT_KEYS; i++) {
+        const size_t at = i * m, shift = at % 8;
+        uint64_t field;
+        __builtin_memcpy(&field, padded + at / 8, sizeof field);
+        field >>= shift;
+        if (shift + m > 64) field |= (uint64_t)padded[at / 8 + 8] << (64 - shift);
+        field &= UINT64_MAX >> (64 - m);
+        low[i] = (uint32_t)field;
+        high[i] = (uint32_t)(field >> 32);
+    }
+}
+
+// And puts them there.
+static void ht_join(const uint32_t *low, const uint32_t *high, size_t m, uint8_t *bits) {
     uint64_t word = 0;
     size_t filled = 0;
-    for (size_t i = 0; i < count; i++) {
-        word |= field[i] << filled;
+    for (size_t i = 0; i < HT_KEYS; i++) {
+        const uint64_t field = low[i] | (uint64_t)high[i] << 32;
+        word |= field << filled;
         filled += m;
         if (filled < 64) continue;
         __builtin_memcpy(bits, &word, sizeof word);
         bits += sizeof word;
         filled -= 64;
-        word = filled ? field[i] >> (m - filled) : 0;
+        word = filled ? field >> (m - filled) : 0;
     }
     __builtin_memcpy(bits, &word, filled / 8);
 }
 
-static void ht_batch_of_any(const float *w, size_t n, size_t m, uint8_t *mask) {
-    ht_keys key[HT_MOST_COLUMNS], word[2] = {ht_splat(0), ht_splat(0)};
-    uint32_t words[2][HT_KEYS];
-    uint64_t field[HT_KEYS];
-    for (size_t j = 0; j < m; j++) key[j] = ht_load_apart(w + j, m);
-    ht_kept_of_any(key, n, m, word);
-    ht_store_keys(words[0], word[0]);
-    ht_store_keys(words[1], word[1]);
-    for (size_t i = 0; i < HT_KEYS; i++) field[i] = words[0][i] | (uint64_t)words[1][i] << 32;
-    ht_join(field, HT_KEYS, m, mask);
+static void ht_batch_of_any(const float *w, size_t n, size_t m, const uint8_t *old, uint8_t *mask) {
+    ht_keys key[HT_MOST_COLUMNS], word[2];
+    uint32_t part[2][HT_KEYS];
+    for (size_t j = 0; j < m; j += HT_KEYS) ht_load_columns(w + j, m, m - j < HT_KEYS ? m - j : HT_KEYS, key + j);
+    if (!ht_is_old_worth_it(n, m)) old = NULL;
+    if (old) {
+        ht_split(old, m, part[0], part[1]);
+        word[0] = ht_load_keys(part[0]);
+        word[1] = ht_load_keys(part[1]);
+    }
+    if (!old || !ht_is_kept(key, n, m, word)) {
+        word[1] = ht_splat(0);
+        ht_kept_of_any(key, n, m, word);
+    }
+    ht_store_keys(part[0], word[0]);
+    ht_store_keys(part[1], word[1]);
+    ht_join(part[0], part[1], m, mask);
 }
 
-typedef void ht_batch(const float *w, size_t n, size_t m, uint8_t *mask);
+// MARK: pieces of rows
 
-// Hardware prefetch alone ends with each page.
+// Prefetch by hardware ends with each page.
 enum { HT_AHEAD = 4096 };
 
-HT_INLINE void ht_each_batch(ht_batch *batch, const size_t step, const float *w, size_t columns, size_t n, size_t m,
-                             uint8_t *mask) {
-    for (; columns >= step; columns -= step, w += step, mask += step / 8) {
+HT_INLINE void ht_each_batch(ht_batch *batch, const float *w, size_t columns, const size_t n, const size_t m,
+                             const uint8_t *old, uint8_t *mask) {
+    const size_t step = HT_KEYS * m, bytes = step / 8;
+    for (; columns >= step; columns -= step, w += step, mask += bytes) {
         for (size_t c = 0; c < step; c += 16) __builtin_prefetch((const char *)(w + c) + HT_AHEAD);
-        batch(w, n, m, mask);
+        batch(w, n, m, old, mask);
+        if (old) old += bytes;
     }
     if (columns == 0) return;
     float last[HT_MOST_COLUMNS * HT_KEYS];
-    uint8_t bits[sizeof last / sizeof *last / 8];
+    uint8_t bits[HT_MOST_COLUMNS * HT_KEYS / 8];
     __builtin_memcpy(last, w, columns * sizeof *w);
-    __builtin_memset(last + columns, 0, (step - columns) * sizeof *w);
-    batch(last, n, m, bits);
+    __builtin_memset(last + columns, 0, (step - columns) * sizeof *w);  // zeros behind all others are kept last
+    batch(last, n, m, NULL, bits);
     __builtin_memcpy(mask, bits, columns / 8);
     if (columns % 8) mask[columns / 8] = bits[columns / 8] & (uint8_t)((1 << columns % 8) - 1);
 }
@@ -251,6 +334,36 @@ HT_INLINE void ht_each_batch(ht_batch *batch, const size_t step, const float *w,
 static void ht_keep_all(size_t columns, uint8_t *mask) {
     __builtin_memset(mask, 0xff, columns / 8);
     if (columns % 8) mask[columns / 8] = (uint8_t)((1 << columns % 8) - 1);
+}
+
+static void ht_mask_piece(const float *w, size_t columns, size_t n, size_t m, const uint8_t *old, uint8_t *mask) {
+#define RUN(batch, n, m) ht_each_batch(batch, w, columns, n, m, old, mask)
+#define CASE(batch, n, m) \
+    case (n) << 8 | (m): RUN(batch, n, m); break
+    switch (n << 8 | m) {
+        CASE(ht_batch_2, 1, 2);
+        CASE(ht_batch_4, 1, 4);
+        CASE(ht_batch_4, 2, 4);
+        CASE(ht_batch_4, 3, 4);
+        CASE(ht_batch_of_words, 1, 8);
+        CASE(ht_batch_of_words, 2, 8);
+        CASE(ht_batch_of_words, 4, 8);
+        CASE(ht_batch_of_words, 1, 16);
+        CASE(ht_batch_of_words, 2, 16);
+        CASE(ht_batch_of_words, 8, 16);
+        CASE(ht_batch_of_words, 16, 32);
+    default:
+        if (n == m)
+            ht_keep_all(columns, mask);
+        else if (m == 8)
+            RUN(ht_batch_of_words, n, 8);
+        else if (m == 16)
+            RUN(ht_batch_of_words, n, 16);
+        else
+            RUN(ht_batch_of_any, n, m);
+    }
+#undef CASE
+#undef RUN
 }
 
 #endif
