@@ -10,6 +10,9 @@
 #include "transposable_weights.h"
 
 const ht_entry ht_transposable_mask_table[] = {
+#if defined(__x86_64__)
+    {"transposable_mask", HT_ISA_AVX512, (ht_fn)ht_transposable_mask_avx512},
+#endif
     {"transposable_mask", HT_ISA_REF, (ht_fn)ht_transposable_mask_ref},
     {0},
 };
