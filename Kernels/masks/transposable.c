@@ -12,6 +12,9 @@
 const ht_entry ht_transposable_mask_table[] = {
 #if defined(__x86_64__)
     {"transposable_mask", HT_ISA_AVX512, (ht_fn)ht_transposable_mask_avx512},
+    {"transposable_mask", HT_ISA_AVX2, (ht_fn)ht_transposable_mask_avx2},
+#elif defined(__aarch64__)
+    {"transposable_mask", HT_ISA_NEON, (ht_fn)ht_transposable_mask_neon},
 #endif
     {"transposable_mask", HT_ISA_REF, (ht_fn)ht_transposable_mask_ref},
     {0},

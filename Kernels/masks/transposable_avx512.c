@@ -26,6 +26,7 @@ HT_INLINE ht_ints ht_iadd(ht_ints a, ht_ints b) { return _mm512_add_epi32(a, b);
 HT_INLINE ht_ints ht_isub(ht_ints a, ht_ints b) { return _mm512_sub_epi32(a, b); }
 HT_INLINE ht_ints ht_imax(ht_ints a, ht_ints b) { return _mm512_max_epi32(a, b); }
 HT_INLINE ht_ints ht_imin(ht_ints a, ht_ints b) { return _mm512_min_epi32(a, b); }
+HT_INLINE ht_ints ht_iabs(ht_ints a) { return _mm512_abs_epi32(a); }
 HT_INLINE ht_ints ht_iand(ht_ints a, ht_ints b) { return _mm512_and_si512(a, b); }
 HT_INLINE ht_ints ht_ior(ht_ints a, ht_ints b) { return _mm512_or_si512(a, b); }
 HT_INLINE ht_ints ht_ixor(ht_ints a, ht_ints b) { return _mm512_xor_si512(a, b); }
@@ -35,9 +36,10 @@ HT_INLINE ht_ints ht_iright(ht_ints a, unsigned bits) { return _mm512_srli_epi32
 HT_INLINE ht_ints ht_iright_by(ht_ints a, ht_ints bits) { return _mm512_srlv_epi32(a, bits); }  // 0 from 32 bits on
 HT_INLINE ht_imask ht_igreater(ht_ints a, ht_ints b) { return _mm512_cmpgt_epi32_mask(a, b); }
 HT_INLINE ht_imask ht_iequal(ht_ints a, ht_ints b) { return _mm512_cmpeq_epi32_mask(a, b); }
-HT_INLINE ht_imask ht_ihas(ht_ints a, ht_ints bits) { return _mm512_test_epi32_mask(a, bits); }
+HT_INLINE ht_imask ht_ihas(ht_ints a, ht_ints bit) { return _mm512_test_epi32_mask(a, bit); }
 HT_INLINE ht_ints ht_iwhere(ht_imask mask, ht_ints a, ht_ints b) { return _mm512_mask_blend_epi32(mask, b, a); }
 HT_INLINE bool ht_iany(ht_imask mask) { return mask != 0; }
+HT_INLINE bool ht_inonzero(ht_ints a) { return _mm512_test_epi32_mask(a, a) != 0; }
 
 #include "transposable_lanes.h"
 

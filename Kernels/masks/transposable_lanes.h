@@ -282,7 +282,7 @@ HT_INLINE bool find_uneven(shape s, block *b) {
     }
     ht_istore(b->surplus, surplus);
     ht_istore(b->deficit, ht_iand(deficit, ht_isplat((int32_t)(((uint64_t)1 << s.m) - 1))));
-    return ht_iany(ht_ihas(surplus, all));
+    return ht_inonzero(surplus);
 }
 
 // The steps between some columns. Where a row does not offer one, a weight is out of reach instead: a path with such a
@@ -330,7 +330,7 @@ HT_INLINE size_t find_paths(shape s, block *b) {
             ht_istore(b->reach[steps][to], best);
             differs = ht_ior(differs, ht_ixor(best, at(before, to)));
         }
-        if (steps == s.m || !ht_iany(ht_ihas(differs, ht_isplat(-1)))) return steps;
+        if (steps == s.m || !ht_inonzero(differs)) return steps;
     }
 }
 
@@ -373,10 +373,8 @@ HT_INLINE void level_columns(shape s, block *b) {
 HT_INLINE ht_ints largest_sum(const ht_ints *a, const ht_ints *b) {
     ht_ints best = ht_isplat(0);
     HT_UNROLL
-    for (size_t i = 0; i < 3; i++) {
-        const ht_ints more = ht_isub(a[i], b[i]);
-        best = ht_imax(best, ht_imax(more, ht_isub(ht_isplat(0), more)));
-    }
+    for (size_t i = 0; i < 3; i++) best = ht_imax(best, ht_iabs(ht_isub(a[i], b[i])));
+
     return best;
 }
 
