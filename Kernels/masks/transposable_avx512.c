@@ -43,7 +43,15 @@ HT_INLINE bool ht_inonzero(ht_ints a) { return _mm512_test_epi32_mask(a, a) != 0
 
 #include "transposable_lanes.h"
 
-void ht_transposable_mask_avx512(const ht_transposable_task *task) { solve_task(task); }
+// Behind the code for lanes, which it falls back on.
+#include "transposable_2_4_avx512.h"
+
+void ht_transposable_mask_avx512(const ht_transposable_task *task) {
+    if (task->n == 2 && task->m == 4 && task->dtype == HT_DTYPE_F32)
+        solve_2_4_stream(task);
+    else
+        solve_task(task);
+}
 
 #if defined(__clang__)
 #pragma clang attribute pop
