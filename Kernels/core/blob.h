@@ -17,7 +17,8 @@ typedef enum ht_blob_kind {
 /// Flags.
 enum {
     HT_BLOB_PERMUTED = 1,    // a permutation of the columns lies behind the weights
-    HT_BLOB_SHARED_TAPS = 2  // all taps of a filter keep the same channels, and lie in another order
+    HT_BLOB_SHARED_TAPS = 2,  // all taps of a filter keep the same channels, and lie in another order
+    HT_BLOB_BRANCHES = 4      // a second table of values, of some taps, lies behind the weights
 };
 
 typedef struct ht_blob_header {

@@ -4,8 +4,10 @@
 #define HT_DENSE_KERNELS_H
 
 #include "core/isa.h"
+#include "nm/image.h"
 
 /// One thread's share of dW = transpose(dY) * X, checked: rows o_begin ..< o_end and columns k_begin ..< k_end of dW.
+/// Where X is an image, its row t is what the taps of pixel t of Y see, which is never written down.
 typedef struct ht_weight_gradient_task {
     size_t t;
     const float *dy;
@@ -17,6 +19,9 @@ typedef struct ht_weight_gradient_task {
     size_t o_begin, o_end;
     size_t k_begin, k_end;
     float *scratch;    // HT_DENSE_SCRATCH floats, 64-byte aligned
+    const ht_nm_image *image;  // null: X is a matrix
+    const size_t *taps;        // of an image: the numbers of the taps that dW has,
+    size_t channels;           // and its columns of each
 } ht_weight_gradient_task;
 
 /// How dW is computed: so many of its rows and samples at a time, and a panel of so many columns at most.

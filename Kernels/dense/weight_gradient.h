@@ -43,6 +43,27 @@ static void pack_x(const ht_weight_gradient_task *task, size_t t, size_t samples
     }
 }
 
+// Copies some columns of a pixel, or zeros where there is none.
+HT_INLINE void copy_pixel(const float *pixel, size_t columns, float *to) {
+    for (size_t c = 0; c < columns; c += HT_VEC_LANES) {
+        const ht_lanes in = ht_first_lanes(columns - c);
+        ht_store_f32(to + c, pixel ? ht_load_f32(pixel + c, in) : ht_vsplat(0), in);
+    }
+}
+
+// As pack_x, where X is an image.
+static void pack_image(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t k, size_t columns,
+                       float *to) {
+    const void *pixels[HT_DENSE_SAMPLES];
+    if (columns < WIDTH) memset(to, 0, samples * WIDTH * sizeof *to);
+    for (size_t c = 0, each; c < columns; c += each) {
+        const size_t tap = (k + c) / task->channels, channel = (k + c) % task->channels;
+        each = ht_min(columns - c, task->channels - channel);
+        ht_nm_image_pixels(task->image, task->x + channel, task->x_stride, t, samples, task->taps[tap], NULL, pixels);
+        for (size_t i = 0; i < samples; i++) copy_pixel(pixels[i], each, to + i * WIDTH + c);
+    }
+}
+
 // Rows of dW are far apart, and no core fetches the next tile by itself.
 HT_INLINE void fetch_tile(const float *dw, size_t dw_stride, size_t rows) {
     for (size_t r = 0; r < rows; r++) {
@@ -97,7 +118,7 @@ static void weight_gradient(const ht_weight_gradient_task *task) {
             pack_dy(task, t, samples, o, end, dy);
             for (size_t k = task->k_begin; k < task->k_end; k += WIDTH) {
                 const size_t columns = ht_min(WIDTH, task->k_end - k);
-                pack_x(task, t, samples, k, columns, x);
+                (task->image ? pack_image : pack_x)(task, t, samples, k, columns, x);
                 for (size_t r = o; r < end; r += ROWS)
                     add_tile(dy + (r - o) * samples, x, samples, t == 0, dw_at(task, r, k), task->dw_stride,
                              ht_min(ROWS, end - r), columns);

@@ -39,7 +39,10 @@ typedef struct grid {
 // The columns of a unit of slots.
 static size_t piece_columns(const ht_nm_layout *l) { return l->unit_slots / l->window_slots * l->window; }
 
-static size_t tap_rows(const ht_nm_layout *l) { return l->of.taps / l->of.kernel_width; }
+static size_t tap_rows(const ht_nm_layout *l) {
+    const size_t last = l->taps ? l->taps[l->of.taps - 1] : l->of.taps - 1;
+    return last / l->of.kernel_width + 1;
+}
 
 static size_t pieces_of(const grid *g) { return g->l->columns / g->piece; }
 
@@ -114,7 +117,8 @@ static bool is_possible(const ht_nm_vectors *v, const ht_nm_task *task) {
     if (!task->image || task->schedule || !v->grids[0][l->code] || l->of.taps == 1) return false;
     if (task->x_dtype != HT_DTYPE_F32 || l->dtype != HT_DTYPE_F32 || l->index_share > 1) return false;
     if (task->x_order != HT_ORDER_ROWS || task->y_order != HT_ORDER_ROWS) return false;
-    return task->image->spread_x == 1 && task->image->spread_y == 1 && l->run % piece_columns(l) == 0;
+    if (task->image->spread_x != 1 || task->image->spread_y != 1) return false;
+    return l->run % piece_columns(l) == 0 && l->block_columns % piece_columns(l) == 0;
 }
 
 // The rows of Y from sample t on, as far as they are of one image.
@@ -243,7 +247,7 @@ static void run_block(const grid *g, size_t row, size_t number, size_t b, size_t
 static void run_row(const grid *g, size_t row) {
     const ht_nm_task *task = g->task;
     const size_t count = panels_in_row(g), blocks = g->l->blocks;
-    const bool weights_stay = g->l->bytes <= weights_in_l2;
+    const bool weights_stay = g->l->product_bytes <= weights_in_l2;
     for (size_t o = task->o_begin, end; o < task->o_end; o = end) {
         end = ht_min(task->o_end, o + g->outputs);
         for (size_t i = 0; i < count * blocks; i++)

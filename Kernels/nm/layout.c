@@ -84,6 +84,17 @@ static size_t turn_columns(const ht_nm_layout *l) {
     return l->window == HT_NM_STRIP ? HT_NM_STRIP : HT_NM_STRIP / 2;
 }
 
+// Blocks of branches have columns of one tap each, so that the second branch can leave taps out: nearly equal parts of
+// a tap, in whole vectors if the tap has such. Where a tap is longer than a block it may get some more padding for
+// that.
+static void cut_taps(ht_nm_layout *l) {
+    const bool in_vectors = l->window_slots && l->tap_width % HT_NM_STRIP == 0;
+    l->tap_blocks = ht_ceil_div(l->tap_width, l->block_columns);
+    l->block_columns =
+        ht_round_up(ht_ceil_div(l->tap_width, l->tap_blocks), in_vectors ? ht_max(l->m, HT_NM_STRIP) : l->m);
+    l->tap_width = l->tap_blocks * l->block_columns;
+}
+
 // Rows and columns, the latter with the padding of taps, are small enough for what follows.
 static bool choose_size(ht_nm_layout *l) {
     const ht_nm_matrix *of = &l->of;
@@ -91,6 +102,7 @@ static bool choose_size(ht_nm_layout *l) {
     if (of->tap_columns > most || of->rows > most) return false;
     if (of->taps / of->kernel_width > UINT16_MAX || of->kernel_width > UINT16_MAX) return false;  // as in the header
     l->tap_width = of->taps > 1 ? ht_round_up(of->tap_columns, of->m) : of->tap_columns;
+    if (of->branches && of->taps > 1 && of->tap_columns) cut_taps(l);
     l->turn = turn_columns(l);
     l->run = l->turn ? l->turn : ht_max(l->tap_width, 1);
     if (!ht_mul(of->taps, l->tap_width, &l->columns) || l->columns > most) return false;
@@ -114,9 +126,38 @@ static ht_status add_turned(ht_nm_layout *l) {
     return HT_OK;
 }
 
+// The second table has room for all taps, so that the size does not depend on those that it has.
+static void add_branch(ht_nm_layout *l) {
+    l->second = l->bytes;
+    l->kept = l->second + l->indices - l->values;
+    l->bytes = l->kept + ht_round_up((1 + l->of.taps) * sizeof *l->taps, HT_ALIGNMENT);
+}
+
+static ht_status check_branches(const ht_nm_matrix *of) {
+    if (of->kind == HT_BLOB_NM_TRANSPOSABLE || of->shared_taps) return HT_ERROR_PATTERN;
+    return of->dtype == HT_DTYPE_F32 ? HT_OK : HT_ERROR_BLOB_DTYPE;
+}
+
+ht_status ht_nm_second_layout(const ht_nm_layout *l, const void *packed, ht_nm_layout *second) {
+    const uint32_t *kept = (const uint32_t *)((const char *)packed + l->kept), count = *kept++;
+    if (count > l->of.taps) return HT_ERROR_BLOB_CORRUPT;
+    for (size_t i = 0; i < count; i++)
+        if (kept[i] >= l->of.taps || (i && kept[i] <= kept[i - 1])) return HT_ERROR_BLOB_CORRUPT;
+    *second = *l;
+    second->values = l->second;
+    if (count == l->of.taps) return HT_OK;
+    second->of.taps = count;
+    second->taps = kept;
+    second->columns = count * l->tap_width;
+    second->blocks = count * l->tap_blocks;
+    second->product_bytes = l->product_bytes / l->of.taps * count;
+    return HT_OK;
+}
+
 ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
     if (!ht_nm_is_pattern(of->n, of->m)) return HT_ERROR_PATTERN;
     if (!ht_nm_is_weight(of->dtype)) return HT_ERROR_BLOB_DTYPE;
+    if (of->branches && check_branches(of)) return check_branches(of);
     if (of->kind == HT_BLOB_NM_TRANSPOSABLE && of->dtype == HT_DTYPE_I8) return HT_ERROR_BLOB_DTYPE;
     if (of->kind == HT_BLOB_NM_TRANSPOSABLE && !is_transposable(of)) return HT_ERROR_PATTERN;
     *l = (ht_nm_layout){.of = *of,
@@ -147,10 +188,12 @@ ht_status ht_nm_layout_make(const ht_nm_matrix *of, ht_nm_layout *l) {
     l->values = sizeof(ht_blob_header);
     l->indices = l->values + l->bundles * ht_nm_value_bytes(l, slots);
     l->bytes = ht_round_up(l->indices + units * l->bundles * ht_nm_unit_bytes(l), HT_ALIGNMENT) + tail_padding;
+    l->product_bytes = l->bytes;
     if (of->permuted) {
         l->permutation = l->bytes;
         l->bytes += ht_round_up(of->tap_columns * sizeof(uint32_t), HT_ALIGNMENT);
     }
+    if (of->branches) add_branch(l);
     return of->kind == HT_BLOB_NM_TRANSPOSABLE ? add_turned(l) : HT_OK;
 }
 
@@ -166,7 +209,8 @@ ht_blob_header ht_nm_layout_header(const ht_nm_layout *l) {
         .columns = l->of.tap_columns,
         .bytes = l->bytes,
         .shared_rows = (uint16_t)l->shared_rows,
-        .flags = (uint16_t)((l->of.permuted ? HT_BLOB_PERMUTED : 0) | (l->of.shared_taps ? HT_BLOB_SHARED_TAPS : 0))};
+        .flags = (uint16_t)((l->of.permuted ? HT_BLOB_PERMUTED : 0) | (l->of.shared_taps ? HT_BLOB_SHARED_TAPS : 0) |
+                            (l->of.branches ? HT_BLOB_BRANCHES : 0))};
     if (l->of.taps > 1) {
         header.kernel_height = (uint16_t)(l->of.taps / l->of.kernel_width);
         header.kernel_width = (uint16_t)l->of.kernel_width;
@@ -201,7 +245,8 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *l) {
                        .m = header.m,
                        .dtype = (ht_dtype)header.dtype,
                        .shared_taps = has_kernel && header.flags & HT_BLOB_SHARED_TAPS,
-                       .permuted = header.flags & HT_BLOB_PERMUTED};
+                       .permuted = header.flags & HT_BLOB_PERMUTED,
+                       .branches = header.flags & HT_BLOB_BRANCHES};
     if (ht_nm_shared_rows(&sharing, &of.shared_rows) || ht_nm_layout_make(&of, l)) return HT_ERROR_BLOB_CORRUPT;
     return is_sealed_as(l, &header) ? HT_OK : HT_ERROR_BLOB_CORRUPT;
 }

@@ -41,6 +41,7 @@ typedef struct ht_nm_matrix {
     size_t shared_rows;          // rows that share a pattern: 1, 2, 4 or 8
     bool shared_taps;            // a row keeps the same columns at each tap
     bool permuted;               // place j of a tap is not column j but another one
+    bool branches;               // there is a second table of values, of some of the taps
 } ht_nm_matrix;
 
 /// Everything that follows from that.
@@ -76,6 +77,11 @@ typedef struct ht_nm_layout {
     size_t origins;              // and of an origin for each of their slots, see ht_nm_origin
     bool is_turned;              // backward weights that lie in a transposable blob: ht_nm_turn takes them out
     size_t permutation;          // likewise, of a column number for each place of a tap; 0: there is none
+    size_t second;               // of branches: likewise, of the second table of values
+    size_t kept;                 // and of the taps that it has: how many, then their numbers, ascending
+    size_t tap_blocks;           // blocks of each tap, as no block has columns of two
+    const uint32_t *taps;        // of a second branch with of.taps taps: their numbers; null: those from 0 on
+    size_t product_bytes;        // of the blob, that a product reads
     size_t bytes;                // the blob
 } ht_nm_layout;
 
@@ -102,6 +108,10 @@ ht_status ht_nm_layout_open(const void *packed, size_t size, ht_nm_layout *layou
 /// Likewise of weights whose entries have columns: forward, with a single tap. Errors too: BLOB_SHAPE.
 ht_status ht_nm_layout_open_product(const void *packed, size_t size, ht_nm_layout *layout);
 
+/// The layout of a blob's second branch: the index fields of the first one, but only of the taps that it has, and
+/// values of its own. Errors: BLOB_CORRUPT.
+ht_status ht_nm_second_layout(const ht_nm_layout *layout, const void *packed, ht_nm_layout *second);
+
 /// Columns that lie side by side in W and X.
 typedef struct ht_nm_segment {
     size_t tap, place;           // of the first
@@ -122,6 +132,7 @@ static inline ht_nm_segment ht_nm_segment_at(const ht_nm_layout *l, size_t colum
         in_run = in_turn % l->run;
         place = turn * l->run + in_run;
     }
+    if (l->taps) tap = l->taps[tap];
     size_t columns = ht_min(end - column, l->run - in_run);
     return (ht_nm_segment){tap, place, columns,
                            place < l->of.tap_columns ? ht_min(columns, l->of.tap_columns - place) : 0};
@@ -170,9 +181,15 @@ static inline size_t ht_nm_panel_line(const ht_nm_layout *l, size_t column) {
     return column / l->block_columns * ht_nm_panel_columns(l, 0) + column % l->block_columns;
 }
 
+/// Where block b of a second branch lies, counted in the blocks of the first.
+static inline size_t ht_nm_block_place(const ht_nm_layout *l, size_t b) {
+    return l->taps ? l->taps[b / l->tap_blocks] * l->tap_blocks + b % l->tap_blocks : b;
+}
+
 /// The weights of a bundle in block b. A 32-bit word holds consecutive slots of one row; words lie [word][row].
 static inline const void *ht_nm_values(const ht_nm_layout *l, const void *packed, size_t b, size_t bundle) {
-    return (const char *)packed + l->values + b * l->bundles * ht_nm_value_bytes(l, l->block_slots) +
+    return (const char *)packed + l->values +
+           ht_nm_block_place(l, b) * l->bundles * ht_nm_value_bytes(l, l->block_slots) +
            bundle * ht_nm_value_bytes(l, ht_nm_block_slots(l, b));
 }
 
@@ -185,7 +202,8 @@ static inline const void *ht_nm_value(const ht_nm_layout *l, const void *values,
 
 /// The index fields of a bundle in block b: [unit][field].
 static inline const uint8_t *ht_nm_indices(const ht_nm_layout *l, const void *packed, size_t b, size_t bundle) {
-    size_t before = b * l->bundles * ht_nm_units(l, l->block_slots) + bundle * ht_nm_units(l, ht_nm_block_slots(l, b));
+    size_t before = ht_nm_block_place(l, b) * l->bundles * ht_nm_units(l, l->block_slots) +
+                    bundle * ht_nm_units(l, ht_nm_block_slots(l, b));
     return (const uint8_t *)packed + l->indices + before * ht_nm_unit_bytes(l);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public face of products and convolutions, forward and backward.
-#include "halftone/nm_gradient.h"
+#include "halftone/spre.h"
 #include "operation.h"
 
 // MARK: products
@@ -109,6 +109,7 @@ ht_status ht_nm_conv_scratch_size(const ht_conv_shape *shape, ht_dtype x, const 
     ht_blob_kind kind = ht_nm_is_forward(l.of.kind) ? HT_BLOB_NM : HT_BLOB_NM_BACKWARD;
     status = convolution(kind, x, shape, &image, &op);
     if (status) return status;
+    op.branches = l.of.branches;
     op.packed = packed;
     op.packed_size = packed_size;
     op.options = options;
@@ -146,3 +147,34 @@ DEFINE_CONV(i8, int8_t, void, HT_DTYPE_I8)
 
 DEFINE_CONV_BACKWARD(f32, float, float, HT_DTYPE_F32)
 DEFINE_CONV_BACKWARD(bf16, uint16_t, void, HT_DTYPE_BF16)
+
+// MARK: branches
+
+ht_status ht_spre_conv_f32(const ht_conv_shape *shape, const float *x, size_t x_stride, const void *packed,
+                           size_t packed_size, float *ya, float *yb, size_t y_stride, const ht_options *options) {
+    const ht_epilogue *epilogue = NULL;
+    ht_nm_image image;
+    ht_nm_operation op;
+    ht_status status = convolution(HT_BLOB_NM, HT_DTYPE_F32, shape, &image, &op);
+    if (status) return status;
+    SET_OPERANDS(op, x, x_stride, ya, y_stride);
+    op.branches = true;
+    op.second_x = x;
+    op.second_y = yb;
+    return ht_nm_run(&op);
+}
+
+ht_status ht_spre_backward_f32(const ht_conv_shape *shape, const float *dya, const float *dyb, size_t dy_stride,
+                               const void *packed, size_t packed_size, float *dx, size_t dx_stride,
+                               const ht_options *options) {
+    const ht_epilogue *epilogue = NULL;
+    ht_nm_image image;
+    ht_nm_operation op;
+    ht_status status = convolution(HT_BLOB_NM_BACKWARD, HT_DTYPE_F32, shape, &image, &op);
+    if (status) return status;
+    SET_OPERANDS(op, dya, dy_stride, dx, dx_stride);
+    op.branches = true;
+    op.second_x = dyb;
+    op.second_y = dx;
+    return ht_nm_run(&op);
+}

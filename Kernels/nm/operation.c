@@ -99,7 +99,7 @@ static ht_status check_weights(const product *p, const ht_nm_operation *op, ht_n
     if (status) return status;
     if (!contains(p->weights, l->dtype)) return HT_ERROR_BLOB_DTYPE;
     if (l->of.kind == HT_BLOB_NM_TRANSPOSABLE) return check_transposable(op, l);
-    if (l->of.kind != op->kind) return HT_ERROR_BLOB_FOREIGN;
+    if (l->of.kind != op->kind || l->of.branches != op->branches) return HT_ERROR_BLOB_FOREIGN;
     status = check_shape(op, l);
     if (status) return status;
     if (!ht_mul(l->bytes, op->groups, &bytes) || bytes > op->packed_size) return HT_ERROR_BLOB_TRUNCATED;
@@ -150,7 +150,7 @@ void ht_nm_choose_pieces(size_t rows, size_t columns, int threads, size_t *row_p
 // Kernels take a permuted X as it lies. But an image whose channels are planes, and one that is permuted and read once
 // for each of several taps, are copied to rows of places first.
 static bool needs_copy(const ht_nm_layout *l, bool is_image, ht_order x_order) {
-    return is_image && (x_order == HT_ORDER_FEATURES || (l->permutation && l->of.taps > 1));
+    return is_image && (x_order == HT_ORDER_FEATURES || (l->permutation && (l->of.taps > 1 || l->taps)));
 }
 
 // What a call needs beside the kernels' scratch lies in front of that of the pieces.
@@ -183,7 +183,7 @@ static ht_status plan_scratch(const product *p, const ht_nm_operation *op, const
 ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
     static const ht_options defaults;
     const product *p = product_of(op->x_dtype);
-    ht_nm_layout l;
+    ht_nm_layout l, second;
     const ht_entry *entry;
     int threads;
     scratch s;
@@ -193,9 +193,13 @@ ht_status ht_nm_scratch_size(const ht_nm_operation *op, size_t *size) {
     if (!status) status = check_weights(p, op, &l);
     if (status) return status;
     // Y is cut along rows or along columns, see ht_nm_choose_pieces.
-    size_t rows = ht_ceil_div(op->t, HT_NM_STRIP), columns = ht_ceil_div(l.rows, HT_NM_STRIP);
-    status = plan_scratch(p, op, &l, op->t, ht_min((size_t)threads, ht_max(rows, columns)), &s);
-    if (!status) *size = s.bytes;
+    size_t rows = ht_ceil_div(op->t, HT_NM_STRIP), columns = ht_ceil_div(l.rows, HT_NM_STRIP), bytes;
+    const size_t pieces = ht_min((size_t)threads, ht_max(rows, columns));
+    status = plan_scratch(p, op, &l, op->t, pieces, &s);
+    bytes = s.bytes;
+    if (!status && op->branches) status = ht_nm_second_layout(&l, op->packed, &second);
+    if (!status && op->branches) status = plan_scratch(p, op, &second, op->t, pieces, &s);
+    if (!status) *size = ht_max(bytes, s.bytes);
     return status;
 }
 
@@ -338,26 +342,49 @@ static ht_status run_group(const ht_nm_operation *op, split *s, const ht_nm_task
     return HT_OK;
 }
 
-static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_task *task, const ht_entry *entry,
+// Runs one task, or one for each branch; all that can go wrong is found before the first of them writes to Y.
+static ht_status run(const product *p, const ht_nm_operation *op, const ht_nm_task *tasks, const ht_entry *entry,
                      int threads) {
     split s = {.kernel = (ht_nm_gemm_kernel *)entry->kernel};
-    ht_nm_choose_pieces(task->t_end - task->t_begin, task->o_end - task->o_begin, threads, &s.row_pieces,
-                        &s.column_pieces);
-    scratch size;
-    ht_status status =
-        plan_scratch(p, op, task->layout, task->t_end - task->t_begin, s.row_pieces * s.column_pieces, &size);
+    const size_t count = op->branches ? 2 : 1, t = tasks->t_end - tasks->t_begin;
+    ht_nm_choose_pieces(t, tasks->o_end - tasks->o_begin, threads, &s.row_pieces, &s.column_pieces);
+    scratch size[2] = {0};
     void *memory, *own;
-    if (!status) status = ht_take_scratch(op->options, size.bytes, &memory, &own);
+    ht_status status = HT_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status = plan_scratch(p, op, tasks[i].layout, t, s.row_pieces * s.column_pieces, &size[i]);
+    if (!status) status = ht_take_scratch(op->options, ht_max(size[0].bytes, size[1].bytes), &memory, &own);
     if (status) return status;
-    s.scratch_each = size.each;
     // A permutation that is none is found before a group in front of it has written its part of Y.
-    for (size_t group = 1; size.panel_lines && group < op->groups && !status; group++) {
-        ht_nm_task part = task_of_group(task, group);
+    for (size_t group = 1; size->panel_lines && group < op->groups && !status; group++) {
+        ht_nm_task part = task_of_group(tasks, group);
         status = take_permutation(&part, memory);
     }
-    for (size_t group = 0; group < op->groups && !status; group++)
-        status = run_group(op, &s, task, group, &size, memory, threads);
+    for (size_t i = 0; i < count; i++) {
+        s.scratch_each = size[i].each;
+        for (size_t group = 0; group < op->groups && !status; group++)
+            status = run_group(op, &s, &tasks[i], group, &size[i], memory, threads);
+    }
     ht_free(own);
+    return status;
+}
+
+// What the second branch does beside the first, and its layout. Errors too: BLOB_CORRUPT.
+static ht_status second_task(const ht_nm_operation *op, const ht_nm_task *first, ht_nm_layout *layout,
+                             ht_nm_task *task) {
+    const ht_dtype x = first->x_dtype, y = first->y_dtype;
+    size_t x_stride = first->x_stride, y_stride = first->y_stride;
+    *task = *first;
+    task->layout = layout;
+    task->x = op->second_x;
+    task->y = op->second_y;
+    if (!ht_nm_is_forward(op->kind)) {
+        task->epilogue.residual = op->y;
+        task->epilogue.residual_stride = first->y_stride;
+    }
+    ht_status status = ht_nm_second_layout(first->layout, op->packed, layout);
+    if (!status) status = ht_check_activations(task->x, op->x_samples, op->inputs, x, first->x_order, &x_stride);
+    if (!status) status = ht_check_activations(task->y, op->t, op->outputs, y, first->y_order, &y_stride);
     return status;
 }
 
@@ -374,9 +401,10 @@ ht_status ht_nm_run(const ht_nm_operation *op) {
     static const ht_options defaults;
     const ht_options *options = op->options ? op->options : &defaults;
     const product *p = product_of(op->x_dtype);
-    ht_nm_layout layout;
+    ht_nm_layout layout, second;
     const ht_entry *entry;
     int threads;
+    ht_nm_task tasks[2];
     ht_nm_task task = {.layout = &layout,
                        .packed = op->packed,
                        .x = op->x,
@@ -400,7 +428,9 @@ ht_status ht_nm_run(const ht_nm_operation *op) {
     if (!status) status = ht_check_activations(op->x, op->x_samples, op->inputs, p->x, task.x_order, &task.x_stride);
     if (!status) status = check_epilogue(p, op, &task);
     if (!status) status = ht_check_activations(op->y, op->t, op->outputs, task.y_dtype, task.y_order, &task.y_stride);
+    if (!status) task.o_end = ht_min(task.o_end, layout.rows);
+    if (!status && op->branches) status = second_task(op, &task, &second, &tasks[1]);
     if (status || task.t_begin == task.t_end || task.o_begin == task.o_end) return status;
-    task.o_end = ht_min(task.o_end, layout.rows);
-    return run(p, op, &task, entry, threads);
+    tasks[0] = task;
+    return run(p, op, tasks, entry, threads);
 }

@@ -24,6 +24,9 @@ typedef struct ht_nm_operation {
     const ht_epilogue *epilogue;  // or null
     void *y;
     size_t y_stride;
+    bool branches;             // the blob has two. Those of the second one, with the same strides:
+    const void *second_x;
+    void *second_y;            // backward it is Y, to which the second branch adds
     const ht_options *options;  // or null
 } ht_nm_operation;
 

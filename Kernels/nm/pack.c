@@ -4,7 +4,7 @@
 
 #include "core/threads.h"
 #include "element.h"
-#include "halftone/nm_gradient.h"
+#include "halftone/spre.h"
 #include "image.h"
 
 typedef struct pack_job {
@@ -17,6 +17,9 @@ typedef struct pack_job {
     size_t first_row;        // of W for this group of a convolution
     void *packed;
     const struct pack_job *forward;  // of the backward weights of a transposable blob: the forward ones. Null else
+    const float *second;     // of branches: the weights of the second one
+    size_t second_stride;
+    const uint8_t *taps;     // and whether it has each of W's taps
 } pack_job;
 
 // Where a weight lies in W.
@@ -111,6 +114,7 @@ typedef struct slot_writer {
     const ht_nm_layout *layout;
     void *values;
     uint8_t *origins;        // null, or: written instead of the values
+    float *second;           // null, or: the values of the second branch
     size_t lane;             // of the row in its bundle
     size_t width;            // columns of the block; of a row behind the last, which is all padding, none
     size_t slot;             // the next
@@ -126,8 +130,10 @@ static void write_bits(const slot_writer *out, uint32_t bits) {
     for (size_t i = 0; i < out->layout->field_bytes; i++) out->field[i] |= (uint8_t)(bits >> 8 * i);
 }
 
-static void write_value(const slot_writer *out, const void *value) {
+// `second` is the second branch's value, if there is one.
+static void write_value(const slot_writer *out, const void *value, const void *second) {
     const ht_nm_layout *l = out->layout;
+    if (out->second) memcpy(out->second + out->slot * HT_NM_QUAD + out->lane, second, sizeof *out->second);
     if (out->origins)
         memcpy(out->origins + out->slot * l->together + out->lane, value, 1);
     else if (l->value_bytes == 4)
@@ -137,12 +143,12 @@ static void write_value(const slot_writer *out, const void *value) {
 }
 
 // `column` counts in the block.
-static void write_slot(slot_writer *out, const void *value, size_t column) {
+static void write_slot(slot_writer *out, const void *value, const void *second, size_t column) {
     const ht_nm_layout *l = out->layout;
     size_t index = out->window_mask ? column & out->window_mask : column % l->window;
     uint32_t bits =
         l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->unit_slot * l->index_bits;
-    write_value(out, value);
+    write_value(out, value, second);
     if (writes_fields(out)) write_bits(out, bits);
     out->slot++;
     if (++out->unit_slot < l->unit_slots) return;
@@ -173,7 +179,7 @@ static void write_padding(slot_writer *out, size_t end) {
             behind = behind < first ? first : behind;
         else
             behind = l->window_slots ? l->window - 1 : out->width;
-        write_slot(out, padding(out), l->code == HT_NM_CODE_MAP ? behind++ : behind);
+        write_slot(out, padding(out), padding(out), l->code == HT_NM_CODE_MAP ? behind++ : behind);
     }
 }
 
@@ -183,9 +189,11 @@ static slot_writer writer(const pack_job *job, size_t row, size_t b) {
     const uint8_t *origins = job->forward ? ht_nm_origins(&job->forward->layout, l, job->packed, b, bundle) : NULL;
     const size_t lane = row % l->together;
     uint8_t *indices = (uint8_t *)ht_nm_indices(l, job->packed, b, bundle);
+    char *values = (char *)ht_nm_values(l, job->packed, b, bundle);
     return (slot_writer){.layout = l,
-                         .values = (void *)ht_nm_values(l, job->packed, b, bundle),
+                         .values = values,
                          .origins = (uint8_t *)origins,
+                         .second = job->second ? (float *)(values - l->values + l->second) : NULL,
                          .lane = lane,
                          .width = row < l->rows ? ht_nm_block_width(l, b) : 0,
                          .field = indices + lane / l->index_share * l->field_bytes,
@@ -203,6 +211,16 @@ static uint8_t origin_of(const pack_job *forward, position at) {
     return ht_nm_origin(l, at.row, (size_t)__builtin_popcountll(*stored & lowest_bits(place)));
 }
 
+// What the second branch has where the first one has an entry: nothing where that is zero, or at taps it does not have.
+static const void *second_value(const pack_job *job, position at) {
+    static const float zero = 0;
+    const ht_nm_matrix *of = &job->layout.of;
+    const size_t channels = ht_nm_is_forward(of->kind) ? of->tap_columns : of->rows;
+    if (!job->second || !job->taps[at.column / channels]) return &zero;
+    if (ht_nm_magnitude(HT_DTYPE_F32, weights_row(job, at.row), at.column) == 0) return &zero;
+    return (const float *)((const char *)job->second + at.row * job->second_stride) + at.column;
+}
+
 // The slots of a group of one row. `c` is its first column in the block.
 static void pack_group(const pack_job *job, slot_writer *out, size_t row, const ht_nm_segment *group, size_t c,
                        uint64_t chosen) {
@@ -214,16 +232,19 @@ static void pack_group(const pack_job *job, slot_writer *out, size_t row, const 
         position at = position_of(job, row, group->tap, group->place + place);
         if (job->forward) {
             const uint8_t origin = origin_of(job->forward, at);
-            write_slot(out, &origin, c + place);
+            write_slot(out, &origin, NULL, c + place);
             continue;
         }
         bool filled_up = job->mask && !in_mask(job, at);
         const char *w = (const char *)weights_row(job, at.row) + at.column * l->value_bytes;
-        write_slot(out, filled_up ? (const void *)&zero : w, c + place);
+        if (filled_up)
+            write_slot(out, &zero, &zero, c + place);
+        else
+            write_slot(out, w, second_value(job, at), c + place);
     }
     // A tap's last group may have fewer columns, and columns behind them in which X is zero.
     for (size_t place = group->present; place < group->columns && out->slot < last; place++)
-        write_slot(out, padding(out), c + place);
+        write_slot(out, padding(out), padding(out), c + place);
 }
 
 // Block b of some rows; those behind the last are all padding.
@@ -279,11 +300,20 @@ static bool all_fit(const pack_job *job) {
 static void write_permutation(const pack_job *job) {
     const ht_nm_layout *l = &job->layout;
     char *to = (char *)job->packed + l->permutation;
-    memset(to, 0, l->bytes - l->permutation);
+    memset(to, 0, ht_round_up(l->of.tap_columns * sizeof(uint32_t), HT_ALIGNMENT));
     for (size_t place = 0; place < l->of.tap_columns; place++) {
         uint32_t column = (uint32_t)(job->permutation[place] - job->first_row);
         memcpy(to + place * sizeof column, &column, sizeof column);
     }
+}
+
+// Backward weights have their taps in reverse.
+static void write_kept_taps(const pack_job *job) {
+    const ht_nm_layout *l = &job->layout;
+    uint32_t *kept = (uint32_t *)((char *)job->packed + l->kept), count = 0;
+    for (size_t tap = 0; tap < l->of.taps; tap++)
+        if (job->taps[ht_nm_is_forward(l->of.kind) ? tap : l->of.taps - 1 - tap]) kept[1 + count++] = (uint32_t)tap;
+    kept[0] = count;
 }
 
 // That of the backward weights of a transposable blob, whose index fields stand elsewhere.
@@ -303,6 +333,7 @@ static void write_blob(const pack_job *job, int threads) {
     memset((char *)job->packed + l->indices, 0, l->bytes - l->indices);
     pack_all(job, threads);
     if (l->permutation) write_permutation(job);
+    if (l->of.branches) write_kept_taps(job);
     if (l->of.kind == HT_BLOB_NM_TRANSPOSABLE) {
         const pack_job turned = turned_job(job);
         pack_all(&turned, threads);
@@ -379,10 +410,16 @@ static ht_status packed_size(const request *asked, const ht_options *options, si
     return status;
 }
 
+static ht_status check_second(pack_job *job, const request *asked) {
+    if (!job->taps || (!job->mask && asked->rows && asked->columns)) return HT_ERROR_NULL;
+    return ht_check_matrix(job->second, asked->rows, asked->columns, sizeof *job->second, &job->second_stride);
+}
+
 static ht_status check_operands(pack_job *job, const request *asked, size_t packed_size, size_t bytes) {
     ht_status status = ht_check_matrix(job->w, asked->rows, asked->columns, job->layout.value_bytes, &job->w_stride);
     if (!status && job->mask)
         status = ht_check_matrix(job->mask, asked->rows, ht_ceil_div(asked->columns, 8), 1, &job->mask_stride);
+    if (!status && asked->of.branches) status = check_second(job, asked);
     if (status) return status;
     if (!job->packed) return HT_ERROR_NULL;
     if (!ht_is_aligned(job->packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
@@ -431,6 +468,29 @@ static ht_status pack_filters(ht_blob_kind kind, const ht_conv_shape *shape, siz
                               const ht_options *options) {
     request asked;
     ht_status status = filters_request(kind, shape, n, m, dtype, permutation, &asked);
+    return status ? status : pack(&asked, job, packed_size, options);
+}
+
+// Of two branches of f32.
+static ht_status branches_request(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m,
+                                  const uint32_t *permutation, request *out) {
+    ht_status status = filters_request(kind, shape, n, m, HT_DTYPE_F32, permutation, out);
+    out->of.branches = true;
+    return status;
+}
+
+static ht_status branches_size(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m,
+                               const uint32_t *permutation, const ht_options *options, size_t *size) {
+    request asked;
+    ht_status status = branches_request(kind, shape, n, m, permutation, &asked);
+    return status ? status : packed_size(&asked, options, size);
+}
+
+static ht_status pack_branches(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m,
+                               const uint32_t *permutation, pack_job job, size_t packed_size,
+                               const ht_options *options) {
+    request asked;
+    ht_status status = branches_request(kind, shape, n, m, permutation, &asked);
     return status ? status : pack(&asked, job, packed_size, options);
 }
 
@@ -514,3 +574,35 @@ DEFINE_BACKWARD(bf16, uint16_t, HT_DTYPE_BF16)
 DEFINE_TRANSPOSABLE(f32, float, HT_DTYPE_F32)
 DEFINE_TRANSPOSABLE(f16, uint16_t, HT_DTYPE_F16)
 DEFINE_TRANSPOSABLE(bf16, uint16_t, HT_DTYPE_BF16)
+
+ht_status ht_spre_packed_size(const ht_conv_shape *shape, size_t n, size_t m, const ht_options *options, size_t *size) {
+    return branches_size(HT_BLOB_NM, shape, n, m, NULL, options, size);
+}
+
+ht_status ht_spre_backward_packed_size(const ht_conv_shape *shape, size_t n, size_t m, const uint32_t *permutation,
+                                       const ht_options *options, size_t *size) {
+    return branches_size(HT_BLOB_NM_BACKWARD, shape, n, m, permutation, options, size);
+}
+
+#define BRANCHES                 \
+    {.w = w,                     \
+     .w_stride = w_stride,       \
+     .mask = mask,               \
+     .mask_stride = mask_stride, \
+     .packed = packed,           \
+     .second = r,                \
+     .second_stride = r_stride,  \
+     .taps = taps}
+
+ht_status ht_spre_pack_f32(const ht_conv_shape *shape, size_t n, size_t m, const float *w, size_t w_stride,
+                           const uint8_t *mask, size_t mask_stride, const float *r, size_t r_stride,
+                           const uint8_t *taps, void *packed, size_t packed_size, const ht_options *options) {
+    return pack_branches(HT_BLOB_NM, shape, n, m, NULL, (pack_job)BRANCHES, packed_size, options);
+}
+
+ht_status ht_spre_backward_pack_f32(const ht_conv_shape *shape, size_t n, size_t m, const float *w, size_t w_stride,
+                                    const uint8_t *mask, size_t mask_stride, const float *r, size_t r_stride,
+                                    const uint8_t *taps, const uint32_t *permutation, void *packed, size_t packed_size,
+                                    const ht_options *options) {
+    return pack_branches(HT_BLOB_NM_BACKWARD, shape, n, m, permutation, (pack_job)BRANCHES, packed_size, options);
+}

@@ -28,7 +28,7 @@ enum {
 // More rows read the weights less often, more outputs read X less often. Weights that do not fit in L3 come from
 // memory. In one pass a panel is packed just before it is used, into L1.
 static blocking choose_blocking(const ht_nm_layout *l) {
-    if ((double)l->bytes > ht_machine_resident(ht_this_machine())) return (blocking){most_rows, 240, false};
+    if ((double)l->product_bytes > ht_machine_resident(ht_this_machine())) return (blocking){most_rows, 240, false};
     if (l->rows <= one_pass_outputs) return (blocking){128, ht_round_up(l->rows, wide_strips), true};
     return (blocking){128, 480, false};
 }

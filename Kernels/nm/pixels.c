@@ -75,7 +75,8 @@ static bool is_known(const ht_nm_vectors *v, const ht_nm_task *task) {
     if (!v->pixels || !v->pixels->codes[l->code].turn || l->of.taps > HT_NM_RUN_TAPS) return false;
     if (task->x_dtype != HT_DTYPE_F32 || task->x_order != HT_ORDER_ROWS || task->permutation) return false;
     if (l->dtype != HT_DTYPE_F32 || l->index_share > 1) return false;
-    if (l->of.taps > 1 && (l->tap_width % HT_NM_CHUNK || l->of.shared_taps)) return false;
+    if (l->block_columns % HT_NM_CHUNK) return false;
+    if ((l->of.taps > 1 || l->taps) && (l->tap_width % HT_NM_CHUNK || l->of.shared_taps)) return false;
     return !image || (image->spread_y == 1 && image->spread_x == 1);
 }
 
@@ -182,12 +183,14 @@ static void make_image_run(const job *j, run *r) {
     const size_t line = r->t / i->out_width, column = r->t % i->out_width, image = line / i->out_height;
     const ptrdiff_t left = (ptrdiff_t)(column * i->step_x) + i->left;
     ptrdiff_t y = (ptrdiff_t)(line % i->out_height * i->step_y) + i->top;
-    for (size_t tap = 0; tap < j->taps; y += (ptrdiff_t)i->dilation_y) {
+    const uint32_t *taps = j->l->taps;
+    for (size_t tap = 0, number = 0; tap < j->taps; y += (ptrdiff_t)i->dilation_y) {
         const bool inside = 0 <= y && y < (ptrdiff_t)i->height;
         const char *row = (const char *)j->task->x;
         if (inside) row += (image * i->height + (size_t)y) * i->width * j->task->x_stride;
-        for (size_t v = 0; v < i->kernel_width; v++, tap++)
-            add_tap(j, r, tap, inside ? row : NULL, left + (ptrdiff_t)(v * i->dilation_x));
+        for (size_t v = 0; v < i->kernel_width && tap < j->taps; v++, number++)
+            if (!taps || taps[tap] == number)
+                add_tap(j, r, tap++, inside ? row : NULL, left + (ptrdiff_t)(v * i->dilation_x));
     }
 }
 

@@ -205,11 +205,19 @@ static ht_status check_turned(const ht_nm_layout *l, const void *packed) {
     return sound ? HT_OK : HT_ERROR_BLOB_CORRUPT;
 }
 
+static ht_status check_second(const ht_nm_layout *l, const void *packed) {
+    unpack_job second = {.packed = packed};
+    if (!l->of.branches) return HT_OK;
+    ht_status status = ht_nm_second_layout(l, packed, &second.layout);
+    return status || blocks_are_sound(&second) ? status : HT_ERROR_BLOB_CORRUPT;
+}
+
 ht_status ht_nm_packed_check(const void *packed, size_t packed_size) {
     unpack_job job = {.packed = packed};
     ht_status status = ht_nm_layout_open(packed, packed_size, &job.layout);
     if (status) return status;
     if (!blocks_are_sound(&job)) return HT_ERROR_BLOB_CORRUPT;
     status = check_permutation(&job.layout, packed);
+    if (!status) status = check_second(&job.layout, packed);
     return status ? status : check_turned(&job.layout, packed);
 }

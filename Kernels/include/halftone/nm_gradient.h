@@ -108,6 +108,16 @@ HT_API ht_status ht_nm_conv_backward_bf16(const ht_conv_shape *shape, const uint
 HT_API ht_status ht_weight_gradient_f32(size_t t, size_t o, size_t k, const float *dy, size_t dy_stride, const float *x,
                                         size_t x_stride, float *dw, size_t dw_stride, const ht_options *options);
 
+/// The dense weight gradient of a convolution: dw[o][u][v][k] = sum over the pixels of Y of dy at output o times the x
+/// of channel k of o's group that tap (u, v) sees there; dy is as y of ht_nm_conv_f32, x as its x, dw as its dense w,
+/// any groups. taps: a byte for each tap, of which those that are 0 get +0 and cost no time, or null: all. Each dw is
+/// one chain of fused multiply-adds over the pixels of Y, started at +0, at a pixel outside the image with x = 0; it
+/// comes from kernels of this library, never from a BLAS. Both images are in rows; x_order, windows and scratch are not
+/// used. Errors: NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA, CONV, MEMORY.
+HT_API ht_status ht_conv_weight_gradient_f32(const ht_conv_shape *shape, const float *dy, size_t dy_stride,
+                                             const float *x, size_t x_stride, const uint8_t *taps, float *dw,
+                                             size_t dw_stride, const ht_options *options);
+
 /// The file that cblas_sgemm comes from ("libopenblas.so.0"), or "none".
 HT_API const char *ht_blas_runtime(void);
 
