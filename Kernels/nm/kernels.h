@@ -84,6 +84,7 @@ extern const ht_entry ht_nm_gemm_f32_table[];
 extern const ht_entry ht_nm_gemm_bf16_table[];
 extern const ht_entry ht_nm_gemm_i8_table[];
 extern const ht_entry ht_nm_sampled_gradient_f32_table[];
+extern const ht_entry ht_nm_step_pack_table[];
 
 /// The kernel and the number of threads for X and W of these types. Errors: BLOB_DTYPE, THREADS, ISA.
 ht_status ht_nm_choose_kernel(ht_dtype x, ht_dtype w, const ht_options *options, const ht_entry **entry, int *threads);
