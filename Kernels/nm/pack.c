@@ -2,7 +2,7 @@
 // From dense weights to a packed blob: the calls.
 #include "core/threads.h"
 #include "halftone/nm_gradient.h"
-#include "packing.h"
+#include "step.h"
 
 ht_nm_pack_request ht_nm_matrix_request(ht_blob_kind kind, size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
                                         const uint32_t *permutation) {
@@ -102,6 +102,8 @@ ht_status ht_nm_check_permutations(const ht_nm_pack_request *asked) {
 static ht_status pack(const ht_nm_pack_request *asked, ht_nm_packing job, size_t packed_size,
                       const ht_options *options) {
     ht_status status = ht_nm_pack_prepare(asked, &job, packed_size, options);
+    // An ISA that does not run here is no error of packing: without calls it is done all the same.
+    ht_nm_pick_step_calls(options ? options->isa : HT_ISA_AUTO, &job.calls);
     if (!status) status = ht_nm_check_permutations(asked);
     for (size_t group = 0; !status && group < asked->groups; group++) {
         const ht_nm_packing part = ht_nm_packing_of_group(&job, asked, group);

@@ -5,6 +5,7 @@
 
 #include "core/threads.h"
 #include "element.h"
+#include "step.h"
 
 // Where a weight lies in W.
 typedef struct position {
@@ -234,12 +235,11 @@ static void clear_fields(const ht_nm_packing *job, size_t row, size_t rows, size
     memset(begin, 0, rows / l->together * ht_nm_units(l, ht_nm_block_slots(l, b)) * ht_nm_unit_bytes(l));
 }
 
-// Block b of some rows; those behind the last are all padding.
-static void pack_block(const ht_nm_packing *job, size_t row, size_t b) {
+// Block b of up to 16 rows of whole bundles, slot by slot; rows behind the last are all padding.
+static void pack_slowly(const ht_nm_packing *job, size_t row, size_t padded, size_t b) {
     const ht_nm_layout *l = &job->layout;
     const size_t begin = b * l->block_columns, width = ht_nm_block_width(l, b);
-    const size_t rows = row < l->rows ? ht_min(rows_together, l->rows - row) : 0;
-    const size_t padded = ht_min(rows_together, l->bundles * l->together - row);
+    const size_t rows = row < l->rows ? ht_min(padded, l->rows - row) : 0;
     slot_writer out[rows_together];
     uint64_t chosen[rows_together];
     clear_fields(job, row, padded, b);
@@ -256,21 +256,92 @@ static void pack_block(const ht_nm_packing *job, size_t row, size_t b) {
     for (size_t r = 0; r < padded; r++) write_padding(&out[r], ht_nm_block_slots(l, b));
 }
 
+// MARK: with vectors
+
+// Weights as the calls take them, in a whole block.
+static bool is_for_calls(const ht_nm_packing *job, size_t b) {
+    const ht_nm_layout *l = &job->layout;
+    return job->calls && job->mask && !job->forward && (l->dtype == HT_DTYPE_F32 || job->rounds) &&
+           ht_nm_block_width(l, b) == l->block_columns;
+}
+
+static const float *weight_at(const ht_nm_packing *job, position at) {
+    return (const float *)weights_row(job, at.row) + at.column;
+}
+
+static const uint8_t *bits_at(const ht_nm_packing *job, position at) {
+    return job->mask + at.row * job->mask_stride + at.column / 8;
+}
+
+// Returns the first row behind those that it packed.
+static size_t pack_quads(const ht_nm_packing *job, size_t row, size_t end, size_t b) {
+    const ht_nm_layout *l = &job->layout;
+    if (!is_for_calls(job, b) || !ht_nm_packs_rows(l)) return row;
+    for (; row + HT_NM_QUAD <= ht_min(end, l->rows); row += HT_NM_QUAD) {
+        ht_nm_row_lines lines = {.values = (void *)ht_nm_values(l, job->packed, b, row / HT_NM_QUAD),
+                                 .fields = (uint8_t *)ht_nm_indices(l, job->packed, b, row / HT_NM_QUAD),
+                                 .streams = ht_nm_streams(l)};
+        for (size_t r = 0; r < HT_NM_QUAD; r++) {
+            const position at = {job->first_row + row + r, b * l->block_columns};
+            lines.w[r] = weight_at(job, at);
+            lines.bits[r] = bits_at(job, at);
+        }
+        job->calls->pack_rows(l, &lines);
+    }
+    return row;
+}
+
+static size_t pack_columns(const ht_nm_packing *job, size_t row, size_t end, size_t b) {
+    const ht_nm_layout *l = &job->layout;
+    const size_t columns = (ht_min(end, l->rows) - row) / HT_NM_LINE_COLUMNS * HT_NM_LINE_COLUMNS;
+    const float *w[HT_NM_MAX_COLUMNS];
+    const uint8_t *bits[HT_NM_MAX_COLUMNS];
+    if (!columns || !is_for_calls(job, b) || !ht_nm_packs_columns(l)) return row;
+    for (size_t i = 0; i < l->block_columns; i++) {
+        const size_t column = b * l->block_columns + i;
+        const position at = position_of(job, row, column / l->tap_width, column % l->tap_width);
+        if (at.column % 8) return row;
+        w[i] = weight_at(job, at);
+        bits[i] = bits_at(job, at);
+    }
+    job->calls->pack_columns(
+        l, &(ht_nm_column_lines){.w = w,
+                                 .bits = bits,
+                                 .columns = columns,
+                                 .values = (void *)ht_nm_values(l, job->packed, b, row / HT_NM_QUAD),
+                                 .fields = (uint8_t *)ht_nm_indices(l, job->packed, b, row / HT_NM_QUAD),
+                                 .streams = ht_nm_streams(l)});
+    return row + columns;
+}
+
+// MARK: slots
+
+static void pack_block(const ht_nm_packing *job, size_t row, size_t end, size_t b) {
+    const bool forward = ht_nm_is_forward(job->layout.of.kind);
+    row = (forward ? pack_quads : pack_columns)(job, row, end, b);
+    for (; row < end; row += rows_together) pack_slowly(job, row, ht_min(rows_together, end - row), b);
+}
+
+// Rows that a thread takes at once: columns of W that are some lines of memory.
+enum { rows_at_once = 64 };
+
 typedef struct slots_job {
     const ht_nm_packing *packing;
     const ht_nm_slots *slots;
+    size_t row_end;  // of whole bundles
 } slots_job;
 
 static void pack_rows(void *context, size_t piece) {
     const slots_job *job = context;
-    for (size_t b = job->slots->block_begin; b < job->slots->block_end; b++)
-        pack_block(job->packing, job->slots->row_begin + piece * rows_together, b);
+    const ht_nm_slots *slots = job->slots;
+    const size_t row = slots->row_begin + piece * rows_at_once, end = ht_min(job->row_end, row + rows_at_once);
+    for (size_t b = slots->block_begin; b < slots->block_end; b++) pack_block(job->packing, row, end, b);
+    if (job->packing->calls) job->packing->calls->finish();
 }
 
 void ht_nm_pack_slots(const ht_nm_packing *packing, const ht_nm_slots *slots, int threads) {
-    const slots_job job = {packing, slots};
-    const size_t rows = ht_round_up(slots->row_end, packing->layout.together) - slots->row_begin;
-    ht_parallel(pack_rows, (void *)&job, ht_ceil_div(rows, rows_together), threads);
+    const slots_job job = {packing, slots, ht_round_up(slots->row_end, packing->layout.together)};
+    ht_parallel(pack_rows, (void *)&job, ht_ceil_div(job.row_end - slots->row_begin, rows_at_once), threads);
 }
 
 static void pack_all(const ht_nm_packing *job, int threads) {

@@ -16,6 +16,7 @@ typedef struct ht_nm_packing {
     const uint32_t *permutation;  // of backward weights: place j is row permutation[j] of W; null: row first_row + j
     size_t first_row;        // of W for this group of a convolution
     void *packed;
+    const struct ht_nm_step_calls *calls;  // null, or: what packs whole blocks from a mask
     const struct ht_nm_packing *forward;  // of the backward weights of a transposable blob: the forward ones. Else null
 } ht_nm_packing;
 

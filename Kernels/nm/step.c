@@ -8,11 +8,21 @@
 #include "masks/permuted.h"
 
 const ht_entry ht_nm_step_pack_table[] = {
+#if defined(__x86_64__)
+    {"nm_step_pack", HT_ISA_AVX512, (ht_fn)ht_nm_step_pack_avx512},
+#endif
     {"nm_step_pack", HT_ISA_REF, (ht_fn)ht_nm_step_pack_ref},
     {0},
 };
 
 const ht_nm_step_calls *ht_nm_step_pack_ref(void) { return NULL; }
+
+ht_status ht_nm_pick_step_calls(ht_isa isa, const ht_nm_step_calls **calls) {
+    const ht_entry *entry;
+    ht_status status = ht_pick(ht_nm_step_pack_table, isa, &entry);
+    if (!status) *calls = ((ht_nm_step_kernel *)entry->kernel)();
+    return status;
+}
 
 // What a call is about.
 typedef struct step_job {
@@ -28,6 +38,7 @@ typedef struct step_job {
     size_t backward_stride;
     ht_permuted places;          // of the backward mask
     ht_backward_kernel *mask_backward;
+    const ht_nm_step_calls *calls;
     ht_options options;          // of the steps
 } step_job;
 
@@ -57,7 +68,7 @@ static ht_status check_options(step_job *job, const ht_options *options) {
     job->options = (ht_options){.threads = options->threads, .isa = options->isa};
     if (options->threads < 0) return HT_ERROR_THREADS;
     if (ht_nm_shared_rows(options, &shared_rows) || shared_rows > 1 || options->shared_taps) return HT_ERROR_PATTERN;
-    ht_status status = ht_pick(ht_nm_step_pack_table, options->isa, &entry);
+    ht_status status = ht_nm_pick_step_calls(options->isa, &job->calls);
     if (!status) status = ht_pick(ht_bimask_backward_f32_table, options->isa, &entry);
     if (!status) job->mask_backward = (ht_backward_kernel *)entry->kernel;
     return status;
@@ -71,7 +82,8 @@ static ht_status check_blob(step_job *job, size_t way, void *packed, size_t size
     *packing = (ht_nm_packing){.w = job->w,
                                .w_stride = job->w_stride,
                                .rounds = job->asked[way].of.dtype == HT_DTYPE_BF16,
-                               .packed = packed ? packed : none};
+                               .packed = packed ? packed : none,
+                               .calls = job->calls};
     return ht_nm_pack_prepare(&job->asked[way], packing, packed ? size : SIZE_MAX, &job->options);
 }
 
