@@ -15,7 +15,20 @@
 #include "training/kernels.h"
 
 // Every dispatch table of the library. A new family adds its tables here.
-static const ht_entry *const tables[] = {ht_nm_gemm_f32_table, ht_nm_gemm_bf16_table, ht_nm_gemm_i8_table, ht_weight_gradient_f32_table, ht_nm_sampled_gradient_f32_table, ht_nm_mask_table, ht_nm_step_pack_table, ht_binary_gemm_table, ht_binary_gemm_f32_table, ht_binary_gemm_i8_table, ht_signs_table, ht_update_table, ht_bimask_backward_f32_table, ht_transposable_mask_table};
+static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
+                                         ht_nm_gemm_bf16_table,
+                                         ht_nm_gemm_i8_table,
+                                         ht_weight_gradient_f32_table,
+                                         ht_nm_sampled_gradient_f32_table,
+                                         ht_nm_mask_table,
+                                         ht_nm_step_pack_table,
+                                         ht_binary_gemm_table,
+                                         ht_binary_gemm_f32_table,
+                                         ht_binary_gemm_i8_table,
+                                         ht_signs_table,
+                                         ht_update_table,
+                                         ht_bimask_backward_f32_table,
+                                         ht_transposable_mask_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",
                                         "avx512bf16", "neon", "neondot", "neoni8mm", "neonbf16", "avx512popcnt"};

@@ -55,7 +55,7 @@ static ht_status lay_out(const ht_nm_pack_request *asked, const ht_options *opti
     return status;
 }
 
-static ht_status packed_size(const ht_nm_pack_request *asked, const ht_options *options, size_t *size) {
+ht_status ht_nm_asked_size(const ht_nm_pack_request *asked, const ht_options *options, size_t *size) {
     ht_nm_layout l;
     size_t bytes;
     if (!size) return HT_ERROR_NULL;
@@ -64,10 +64,16 @@ static ht_status packed_size(const ht_nm_pack_request *asked, const ht_options *
     return status;
 }
 
+static ht_status check_second(ht_nm_packing *job, const ht_nm_pack_request *asked) {
+    if (!job->taps || (!job->mask && asked->rows && asked->columns)) return HT_ERROR_NULL;
+    return ht_check_matrix(job->second, asked->rows, asked->columns, sizeof *job->second, &job->second_stride);
+}
+
 static ht_status check_operands(ht_nm_packing *job, const ht_nm_pack_request *asked, size_t packed_size, size_t bytes) {
     ht_status status = ht_check_matrix(job->w, asked->rows, asked->columns, ht_nm_weight_bytes(job), &job->w_stride);
     if (!status && job->mask)
         status = ht_check_matrix(job->mask, asked->rows, ht_ceil_div(asked->columns, 8), 1, &job->mask_stride);
+    if (!status && asked->of.branches) status = check_second(job, asked);
     if (status) return status;
     if (!job->packed) return HT_ERROR_NULL;
     if (!ht_is_aligned(job->packed, HT_ALIGNMENT)) return HT_ERROR_ALIGNMENT;
@@ -99,8 +105,8 @@ ht_status ht_nm_check_permutations(const ht_nm_pack_request *asked) {
     return status;
 }
 
-static ht_status pack(const ht_nm_pack_request *asked, ht_nm_packing job, size_t packed_size,
-                      const ht_options *options) {
+ht_status ht_nm_pack_asked(const ht_nm_pack_request *asked, ht_nm_packing job, size_t packed_size,
+                           const ht_options *options) {
     ht_status status = ht_nm_pack_prepare(asked, &job, packed_size, options);
     // An ISA that does not run here is no error of packing: without calls it is done all the same.
     ht_nm_pick_step_calls(options ? options->isa : HT_ISA_AUTO, &job.calls);
@@ -121,39 +127,39 @@ static ht_status pack_filters(ht_blob_kind kind, const ht_conv_shape *shape, siz
                               const ht_options *options) {
     ht_nm_pack_request asked;
     ht_status status = ht_nm_filters_request(kind, shape, n, m, dtype, permutation, &asked);
-    return status ? status : pack(&asked, job, packed_size, options);
+    return status ? status : ht_nm_pack_asked(&asked, job, packed_size, options);
 }
 
 ht_status ht_nm_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype, const ht_options *options,
                             size_t *size) {
     const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM, o, k, n, m, dtype, NULL);
-    return packed_size(&asked, options, size);
+    return ht_nm_asked_size(&asked, options, size);
 }
 
 ht_status ht_nm_backward_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
                                      const uint32_t *permutation, const ht_options *options, size_t *size) {
     const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM_BACKWARD, o, k, n, m, dtype, permutation);
-    return packed_size(&asked, options, size);
+    return ht_nm_asked_size(&asked, options, size);
 }
 
 ht_status ht_nm_transposable_packed_size(size_t o, size_t k, size_t n, size_t m, ht_dtype dtype,
                                          const ht_options *options, size_t *size) {
     const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM_TRANSPOSABLE, o, k, n, m, dtype, NULL);
-    return packed_size(&asked, options, size);
+    return ht_nm_asked_size(&asked, options, size);
 }
 
 ht_status ht_nm_conv_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
                                  const ht_options *options, size_t *size) {
     ht_nm_pack_request asked;
     ht_status status = ht_nm_filters_request(HT_BLOB_NM, shape, n, m, dtype, NULL, &asked);
-    return status ? status : packed_size(&asked, options, size);
+    return status ? status : ht_nm_asked_size(&asked, options, size);
 }
 
 ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
                                           const uint32_t *permutation, const ht_options *options, size_t *size) {
     ht_nm_pack_request asked;
     ht_status status = ht_nm_filters_request(HT_BLOB_NM_BACKWARD, shape, n, m, dtype, permutation, &asked);
-    return status ? status : packed_size(&asked, options, size);
+    return status ? status : ht_nm_asked_size(&asked, options, size);
 }
 
 #define JOB {.w = w, .w_stride = w_stride, .mask = mask, .mask_stride = mask_stride, .packed = packed}
@@ -163,7 +169,7 @@ ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, 
                                   const uint8_t *mask, size_t mask_stride, void *packed, size_t packed_size,   \
                                   const ht_options *options) {                                                 \
         const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM, o, k, n, m, dtype, NULL);            \
-        return pack(&asked, (ht_nm_packing)JOB, packed_size, options);                                         \
+        return ht_nm_pack_asked(&asked, (ht_nm_packing)JOB, packed_size, options);                             \
     }                                                                                                          \
     ht_status ht_nm_conv_pack_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,       \
                                        size_t w_stride, const uint8_t *mask, size_t mask_stride, void *packed, \
@@ -176,7 +182,7 @@ ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, 
                                                size_t w_stride, const uint8_t *mask, size_t mask_stride, void *packed, \
                                                size_t packed_size, const ht_options *options) {                        \
         const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM_TRANSPOSABLE, o, k, n, m, dtype, NULL);       \
-        return pack(&asked, (ht_nm_packing)JOB, packed_size, options);                                                 \
+        return ht_nm_pack_asked(&asked, (ht_nm_packing)JOB, packed_size, options);                                     \
     }
 
 #define DEFINE_BACKWARD(suffix, element, dtype)                                                                       \
@@ -184,7 +190,7 @@ ht_status ht_nm_conv_backward_packed_size(const ht_conv_shape *shape, size_t n, 
                                            const uint8_t *mask, size_t mask_stride, const uint32_t *permutation,      \
                                            void *packed, size_t packed_size, const ht_options *options) {             \
         const ht_nm_pack_request asked = ht_nm_matrix_request(HT_BLOB_NM_BACKWARD, o, k, n, m, dtype, permutation);   \
-        return pack(&asked, (ht_nm_packing)JOB, packed_size, options);                                                \
+        return ht_nm_pack_asked(&asked, (ht_nm_packing)JOB, packed_size, options);                                    \
     }                                                                                                                 \
     ht_status ht_nm_conv_backward_pack_##suffix(const ht_conv_shape *shape, size_t n, size_t m, const element *w,     \
                                                 size_t w_stride, const uint8_t *mask, size_t mask_stride,             \

@@ -101,6 +101,7 @@ typedef struct slot_writer {
     const ht_nm_layout *layout;
     void *values;
     uint8_t *origins;        // null, or: written instead of the values
+    float *second;           // null, or: the values of the second branch
     size_t lane;             // of the row in its bundle
     size_t width;            // columns of the block; of a row behind the last, which is all padding, none
     size_t slot;             // the next
@@ -116,8 +117,10 @@ static void write_bits(const slot_writer *out, uint32_t bits) {
     for (size_t i = 0; i < out->layout->field_bytes; i++) out->field[i] |= (uint8_t)(bits >> 8 * i);
 }
 
-static void write_value(const slot_writer *out, const void *value) {
+// `second` is the second branch's value, if there is one.
+static void write_value(const slot_writer *out, const void *value, const void *second) {
     const ht_nm_layout *l = out->layout;
+    if (out->second) memcpy(out->second + out->slot * HT_NM_QUAD + out->lane, second, sizeof *out->second);
     if (out->origins)
         memcpy(out->origins + out->slot * l->together + out->lane, value, 1);
     else if (l->value_bytes == 4)
@@ -127,12 +130,12 @@ static void write_value(const slot_writer *out, const void *value) {
 }
 
 // `column` counts in the block.
-static void write_slot(slot_writer *out, const void *value, size_t column) {
+static void write_slot(slot_writer *out, const void *value, const void *second, size_t column) {
     const ht_nm_layout *l = out->layout;
     size_t index = out->window_mask ? column & out->window_mask : column % l->window;
     uint32_t bits =
         l->code == HT_NM_CODE_MAP ? (uint32_t)1 << index : (uint32_t)index << out->unit_slot * l->index_bits;
-    write_value(out, value);
+    write_value(out, value, second);
     if (writes_fields(out)) write_bits(out, bits);
     out->slot++;
     if (++out->unit_slot < l->unit_slots) return;
@@ -144,7 +147,7 @@ static void write_rounded(slot_writer *out, const void *w, size_t column) {
     float value;
     memcpy(&value, w, sizeof value);
     const uint16_t rounded = ht_f32_to_bf16(value);
-    write_slot(out, &rounded, column);
+    write_slot(out, &rounded, NULL, column);
 }
 
 // A weight that changes no sum: fma(-0, +0, sum) is sum for every sum; +0 would turn a sum of -0 into +0.
@@ -170,7 +173,7 @@ static void write_padding(slot_writer *out, size_t end) {
             behind = behind < first ? first : behind;
         else
             behind = l->window_slots ? l->window - 1 : out->width;
-        write_slot(out, padding(out), l->code == HT_NM_CODE_MAP ? behind++ : behind);
+        write_slot(out, padding(out), padding(out), l->code == HT_NM_CODE_MAP ? behind++ : behind);
     }
 }
 
@@ -180,9 +183,11 @@ static slot_writer writer(const ht_nm_packing *job, size_t row, size_t b) {
     const uint8_t *origins = job->forward ? ht_nm_origins(&job->forward->layout, l, job->packed, b, bundle) : NULL;
     const size_t lane = row % l->together;
     uint8_t *indices = (uint8_t *)ht_nm_indices(l, job->packed, b, bundle);
+    char *values = (char *)ht_nm_values(l, job->packed, b, bundle);
     return (slot_writer){.layout = l,
-                         .values = (void *)ht_nm_values(l, job->packed, b, bundle),
+                         .values = values,
                          .origins = (uint8_t *)origins,
+                         .second = job->second ? (float *)(void *)(values - l->values + l->second) : NULL,
                          .lane = lane,
                          .width = row < l->rows ? ht_nm_block_width(l, b) : 0,
                          .field = indices + lane / l->index_share * l->field_bytes,
@@ -200,6 +205,16 @@ static uint8_t origin_of(const ht_nm_packing *forward, position at) {
     return ht_nm_origin(l, at.row, (size_t)__builtin_popcountll(*stored & lowest_bits(place)));
 }
 
+// What the second branch has where the first one has an entry: nothing where that is zero, or at taps it does not have.
+static const void *second_value(const ht_nm_packing *job, position at) {
+    static const float zero = 0;
+    const ht_nm_matrix *of = &job->layout.of;
+    const size_t channels = ht_nm_is_forward(of->kind) ? of->tap_columns : of->rows;
+    if (!job->second || !job->taps[at.column / channels]) return &zero;
+    if (ht_nm_magnitude(HT_DTYPE_F32, weights_row(job, at.row), at.column) == 0) return &zero;
+    return (const float *)(const void *)((const char *)job->second + at.row * job->second_stride) + at.column;
+}
+
 // The slots of a group of one row. `c` is its first column in the block.
 static void pack_group(const ht_nm_packing *job, slot_writer *out, size_t row, const ht_nm_segment *group, size_t c,
                        uint64_t chosen) {
@@ -211,21 +226,21 @@ static void pack_group(const ht_nm_packing *job, slot_writer *out, size_t row, c
         position at = position_of(job, row, group->tap, group->place + place);
         if (job->forward) {
             const uint8_t origin = origin_of(job->forward, at);
-            write_slot(out, &origin, c + place);
+            write_slot(out, &origin, NULL, c + place);
             continue;
         }
         bool filled_up = job->mask && !in_mask(job, at);
         const char *w = (const char *)weights_row(job, at.row) + at.column * ht_nm_weight_bytes(job);
         if (filled_up)
-            write_slot(out, &zero, c + place);
+            write_slot(out, &zero, &zero, c + place);
         else if (job->rounds)
             write_rounded(out, w, c + place);
         else
-            write_slot(out, w, c + place);
+            write_slot(out, w, second_value(job, at), c + place);
     }
     // A tap's last group may have fewer columns, and columns behind them in which X is zero.
     for (size_t place = group->present; place < group->columns && out->slot < last; place++)
-        write_slot(out, padding(out), c + place);
+        write_slot(out, padding(out), padding(out), c + place);
 }
 
 // Of whole bundles.
@@ -261,7 +276,7 @@ static void pack_slowly(const ht_nm_packing *job, size_t row, size_t padded, siz
 // Weights as the calls take them, in a whole block.
 static bool is_for_calls(const ht_nm_packing *job, size_t b) {
     const ht_nm_layout *l = &job->layout;
-    return job->calls && job->mask && !job->forward && (l->dtype == HT_DTYPE_F32 || job->rounds) &&
+    return job->calls && job->mask && !job->forward && !job->second && (l->dtype == HT_DTYPE_F32 || job->rounds) &&
            ht_nm_block_width(l, b) == l->block_columns;
 }
 
@@ -393,6 +408,15 @@ static void write_permutation(const ht_nm_packing *job) {
     }
 }
 
+// Backward weights have their taps in reverse.
+static void write_kept_taps(const ht_nm_packing *job) {
+    const ht_nm_layout *l = &job->layout;
+    uint32_t *kept = (uint32_t *)(void *)((char *)job->packed + l->kept), count = 0;
+    for (size_t tap = 0; tap < l->of.taps; tap++)
+        if (job->taps[ht_nm_is_forward(l->of.kind) ? tap : l->of.taps - 1 - tap]) kept[1 + count++] = (uint32_t)tap;
+    kept[0] = count;
+}
+
 void ht_nm_pack_ends(const ht_nm_packing *job) {
     const ht_nm_layout *l = &job->layout;
     const ht_blob_header header = ht_nm_layout_header(l);
@@ -401,6 +425,7 @@ void ht_nm_pack_ends(const ht_nm_packing *job) {
     memcpy(packed, &header, sizeof header);
     memset(begin, 0, (size_t)(packed + l->bytes - begin));
     if (l->permutation) write_permutation(job);
+    if (l->of.branches) write_kept_taps(job);
 }
 
 void ht_nm_pack_blob(const ht_nm_packing *job, int threads) {

@@ -18,6 +18,9 @@ typedef struct ht_nm_packing {
     void *packed;
     const struct ht_nm_step_calls *calls;  // null, or: what packs whole blocks from a mask
     const struct ht_nm_packing *forward;  // of the backward weights of a transposable blob: the forward ones. Else null
+    const float *second;     // of branches: the weights of the second one
+    size_t second_stride;
+    const uint8_t *taps;     // and whether it has each of W\'s taps
 } ht_nm_packing;
 
 /// Bytes of a weight as it lies in W.
@@ -56,6 +59,13 @@ ht_nm_pack_request ht_nm_matrix_request(ht_blob_kind kind, size_t o, size_t k, s
 /// Errors: as ht_nm_conv_make, OVERFLOW.
 ht_status ht_nm_filters_request(ht_blob_kind kind, const ht_conv_shape *shape, size_t n, size_t m, ht_dtype dtype,
                                 const uint32_t *permutation, ht_nm_pack_request *request);
+
+/// The bytes of the blobs of all groups. Errors: as ht_nm_packed_size.
+ht_status ht_nm_asked_size(const ht_nm_pack_request *asked, const ht_options *options, size_t *size);
+
+/// Checks everything and packs. Errors: as ht_nm_pack_f32, PERMUTATION, MEMORY.
+ht_status ht_nm_pack_asked(const ht_nm_pack_request *asked, ht_nm_packing job, size_t packed_size,
+                           const ht_options *options);
 
 /// Lays the blobs of all groups out and checks the operands of `job`, all but the permutation. Errors: as
 /// ht_nm_pack_f32 but NOT_SPARSE.
