@@ -86,21 +86,46 @@ static void ht_sort(ht_keys *a, size_t size) {
 
 // MARK: the least key that is kept
 
+// What goes through all columns goes through every fourth of them: one chain would be longer than the rest takes.
+enum { HT_CHAINS = 4 };
+
 HT_INLINE ht_keys ht_largest(const ht_keys *key, const size_t count) {
-    ht_keys first = key[0];
+    ht_keys first[HT_CHAINS] = {key[0], key[1], key[2], key[3]};
     HT_UNROLL
-    for (size_t j = 1; j < count; j++) first = ht_larger(first, key[j]);
-    return first;
+    for (size_t j = HT_CHAINS; j < count; j++) first[j % HT_CHAINS] = ht_larger(first[j % HT_CHAINS], key[j]);
+    return ht_larger(ht_larger(first[0], first[1]), ht_larger(first[2], first[3]));
+}
+
+HT_INLINE ht_keys ht_smallest(const ht_keys *key, const size_t count) {
+    ht_keys last[HT_CHAINS] = {key[0], key[1], key[2], key[3]};
+    HT_UNROLL
+    for (size_t j = HT_CHAINS; j < count; j++) last[j % HT_CHAINS] = ht_smaller(last[j % HT_CHAINS], key[j]);
+    return ht_smaller(ht_smaller(last[0], last[1]), ht_smaller(last[2], last[3]));
+}
+
+// The two largest of a and b, of which each has two.
+HT_INLINE void ht_merge_two(ht_keys *a, const ht_keys *b) {
+    a[1] = ht_larger(ht_smaller(a[0], b[0]), ht_larger(a[1], b[1]));
+    a[0] = ht_larger(a[0], b[0]);
 }
 
 HT_INLINE ht_keys ht_second(const ht_keys *key, const size_t count) {
-    ht_keys first = ht_larger(key[0], key[1]), second = ht_smaller(key[0], key[1]);
+    ht_keys two[HT_CHAINS][2];
     HT_UNROLL
-    for (size_t j = 2; j < count; j++) {
-        second = ht_larger(second, ht_smaller(first, key[j]));
-        first = ht_larger(first, key[j]);
+    for (size_t i = 0; i < HT_CHAINS; i++) {
+        two[i][0] = ht_larger(key[2 * i], key[2 * i + 1]);
+        two[i][1] = ht_smaller(key[2 * i], key[2 * i + 1]);
     }
-    return second;
+    HT_UNROLL
+    for (size_t j = 2 * HT_CHAINS; j < count; j++) {
+        ht_keys *a = two[j % HT_CHAINS];
+        a[1] = ht_larger(a[1], ht_smaller(a[0], key[j]));
+        a[0] = ht_larger(a[0], key[j]);
+    }
+    ht_merge_two(two[0], two[1]);
+    ht_merge_two(two[2], two[3]);
+    ht_merge_two(two[0], two[2]);
+    return two[0][1];
 }
 
 // The largest of both sorted halves are the larger of the i-th largest of one and the i-th least of the other.
@@ -112,10 +137,9 @@ HT_INLINE ht_keys ht_middle(const ht_keys *key, const size_t half) {
     HT_UNROLL
     for (size_t j = 0; j < half; j++) b[j] = key[half + j];
     ht_sort_constant(b, half);
-    ht_keys least = ht_larger(a[0], b[half - 1]);
     HT_UNROLL
-    for (size_t j = 1; j < half; j++) least = ht_smaller(least, ht_larger(a[j], b[half - 1 - j]));
-    return least;
+    for (size_t j = 0; j < half; j++) a[j] = ht_larger(a[j], b[half - 1 - j]);
+    return ht_smallest(a, half);
 }
 
 // The n-th largest of 8 or 16 keys, or of 32 where n is 1, 2 or 16.
@@ -142,6 +166,17 @@ static ht_keys ht_least_of_any(const ht_keys *key, size_t n, size_t m) {
 
 // MARK: what is kept
 
+// The bit of a column, for all groups. Compilers would put literals into registers by a port that shuffles need, so
+// they must not see that these are literals.
+HT_INLINE const uint32_t *ht_bits(void) {
+#define EIGHT(j) 1u << (j), 2u << (j), 4u << (j), 8u << (j), 16u << (j), 32u << (j), 64u << (j), 128u << (j)
+    static const uint32_t bits[HT_WORD] = {EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24)};
+#undef EIGHT
+    const uint32_t *hidden = bits;
+    __asm__("" : "+r"(hidden));
+    return hidden;
+}
+
 // Ranking is dear enough for a look at whether it is needed.
 HT_INLINE bool ht_is_old_worth_it(const size_t n, const size_t m) { return m >= 16 && n > 2; }
 
@@ -157,15 +192,18 @@ HT_INLINE ht_keys ht_count_bits(ht_keys word, const size_t m) {
 }
 
 HT_INLINE ht_keys ht_reached(const ht_keys *key, const size_t count, ht_keys least) {
-    ht_keys word = ht_splat(0);
+    const uint32_t *bits = ht_bits();
+    ht_keys word[HT_CHAINS] = {ht_splat(0), ht_splat(0), ht_splat(0), ht_splat(0)};
     HT_UNROLL
-    for (size_t j = 0; j < count; j++) word = ht_or_where_reached(word, ht_splat((int)(1u << j)), key[j], least);
-    return word;
+    for (size_t j = 0; j < count; j++)
+        word[j % HT_CHAINS] = ht_or_where_reached(word[j % HT_CHAINS], ht_splat((int)bits[j]), key[j], least);
+    return ht_or(ht_or(word[0], word[1]), ht_or(word[2], word[3]));
 }
 
 static ht_keys ht_above(const ht_keys *key, size_t count, ht_keys least) {
+    const uint32_t *bits = ht_bits();
     ht_keys word = ht_splat(0);
-    for (size_t j = 0; j < count; j++) word = ht_or_where_above(word, ht_splat((int)(1u << j)), key[j], least);
+    for (size_t j = 0; j < count; j++) word = ht_or_where_above(word, ht_splat((int)bits[j]), key[j], least);
     return word;
 }
 
@@ -215,12 +253,13 @@ static void ht_kept_of_any(const ht_keys *key, size_t n, size_t m, ht_keys *word
 
 // Whether the words say what is kept. Where what is kept and what is not meet in equals, this is not known.
 HT_INLINE bool ht_is_kept(const ht_keys *key, const size_t n, const size_t m, const ht_keys *word) {
+    const uint32_t *bits = ht_bits();
     ht_keys count = ht_splat(0), least = ht_splat(INT32_MAX), most = ht_splat(-1);
     for (size_t part = 0; part * HT_WORD < m; part++) {
         count = ht_add(count, ht_count_bits(word[part], m));
         HT_UNROLL
         for (size_t j = 0; j < ht_part_columns(m, part); j++) {
-            const ht_keys bit = ht_splat((int)(1u << j));
+            const ht_keys bit = ht_splat((int)bits[j]);
             least = ht_smaller_where(least, key[part * HT_WORD + j], word[part], bit);
             most = ht_larger_unless(most, key[part * HT_WORD + j], word[part], bit);
         }
