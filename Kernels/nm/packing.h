@@ -32,8 +32,8 @@ bool ht_nm_packing_fits(const ht_nm_packing *job);
 /// Writes all of the blob but its slots and their fields.
 void ht_nm_pack_ends(const ht_nm_packing *job);
 
-/// Slots of a blob: of rows begin ..< end, where begin is a multiple of 16, and blocks begin ..< end. Behind the last
-/// row is padding, which belongs to it.
+/// Slots of a blob: of rows begin ..< end, where begin begins a bundle, and blocks begin ..< end. The padding behind
+/// the last row belongs to it.
 typedef struct ht_nm_slots {
     size_t row_begin, row_end;
     size_t block_begin, block_end;

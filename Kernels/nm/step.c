@@ -2,9 +2,12 @@
 // Masks and packed weights of a training step: checks the arguments, and splits the work over threads.
 #include "step.h"
 
+#include <string.h>
+
 #include "core/threads.h"
 #include "halftone/training.h"
 #include "masks/backward.h"
+#include "masks/magnitude.h"
 #include "masks/permuted.h"
 
 const ht_entry ht_nm_step_pack_table[] = {
@@ -37,6 +40,7 @@ typedef struct step_job {
     uint8_t *backward_mask;
     size_t backward_stride;
     ht_permuted places;          // of the backward mask
+    ht_nm_mask_kernel *mask_forward;
     ht_backward_kernel *mask_backward;
     const ht_nm_step_calls *calls;
     ht_options options;          // of the steps
@@ -70,7 +74,10 @@ static ht_status check_options(step_job *job, const ht_options *options) {
     if (ht_nm_shared_rows(options, &shared_rows) || shared_rows > 1 || options->shared_taps) return HT_ERROR_PATTERN;
     ht_status status = ht_nm_pick_step_calls(options->isa, &job->calls);
     if (!status) status = ht_pick(ht_bimask_backward_f32_table, options->isa, &entry);
-    if (!status) job->mask_backward = (ht_backward_kernel *)entry->kernel;
+    if (status) return status;
+    job->mask_backward = (ht_backward_kernel *)entry->kernel;
+    status = ht_pick(ht_nm_mask_table, options->isa, &entry);
+    if (!status) job->mask_forward = (ht_nm_mask_kernel *)entry->kernel;
     return status;
 }
 
@@ -98,78 +105,249 @@ static ht_status check_operands(step_job *job, const ht_nm_step *step) {
     return status;
 }
 
+// MARK: in one pass
+
+// Columns of W, whole blocks of the forward blob, are taken at once: their masks are made and the quads of rows packed
+// as the rows lie, and what is kept of them stays in the L2 cache, from where it is packed backward in the order of the
+// permutation. So W is read once, and lines of memory are written once.
+typedef struct stripes {
+    const step_job *job;
+    ht_nm_packing packing[2];  // of one group
+    size_t rows;  // of the group
+    size_t blocks, most;  // of the forward blob; most of a stripe
+    size_t parts;  // each with memory of its own
+    size_t kept_stride;  // floats
+    size_t bits_stride;
+    char *memory;
+    size_t part_bytes;
+} stripes;
+
+enum { kept_bytes = 1 << 20, prefetched_quads = 2 };
+
+// Of the weights that are kept of a row, with the bits of some.
+static float *kept_line(const stripes *s, char *memory, size_t row) {
+    return (float *)(void *)memory + row * s->kept_stride;
+}
+
+static uint8_t *bits_line(const stripes *s, char *memory, size_t row) {
+    return (uint8_t *)memory + s->rows * s->kept_stride * sizeof(float) + row * s->bits_stride;
+}
+
+static const float *weights_at(const stripes *s, size_t row, size_t column) {
+    const ht_nm_packing *p = &s->packing[FORWARD];
+    return (const float *)(const void *)((const char *)p->w + (p->first_row + row) * p->w_stride) + column;
+}
+
+static void prefetch_row(const stripes *s, size_t row, size_t column, size_t columns) {
+    const char *from = (const char *)weights_at(s, row < s->rows ? row : 0, column);
+    for (size_t i = 0; i < columns * sizeof(float); i += HT_ALIGNMENT) __builtin_prefetch(from + i, 0, 2);
+}
+
+static void mask_row(const stripes *s, size_t row, size_t column, size_t columns, uint8_t *bits) {
+    const step_job *job = s->job;
+    job->mask_forward(weights_at(s, row, column), columns, job->places.n, job->places.m, NULL, bits);
+    if (job->mask)
+        memcpy(job->mask + (s->packing[FORWARD].first_row + row) * job->mask_stride + column / 8, bits, columns / 8);
+}
+
+// Rows behind the last quad are those of the last row, kept nowhere.
+static void pack_quad(const stripes *s, size_t row, size_t block, size_t blocks, char *memory) {
+    const ht_nm_layout *l = &s->packing[FORWARD].layout;
+    const size_t columns = blocks * l->block_columns, column = block * l->block_columns;
+    const bool is_whole = row + HT_NM_QUAD <= s->rows, is_wanted = s->job->is_wanted[FORWARD] && is_whole;
+    ht_nm_row_lines lines = {.is_full = true, .streams = ht_nm_streams(l)};
+    float *kept[HT_NM_QUAD];
+    uint8_t *bits[HT_NM_QUAD];
+    for (size_t r = 0; r < HT_NM_QUAD; r++) {
+        prefetch_row(s, row + r + prefetched_quads * HT_NM_QUAD, column, columns);
+        kept[r] = row + r < s->rows ? kept_line(s, memory, row + r) : NULL;
+        bits[r] = bits_line(s, memory, ht_min(row + r, s->rows - 1));
+        if (kept[r]) mask_row(s, row + r, column, columns, bits[r]);
+    }
+    for (size_t b = 0; b < blocks; b++) {
+        for (size_t r = 0; r < HT_NM_QUAD; r++) {
+            lines.w[r] = weights_at(s, ht_min(row + r, s->rows - 1), column + b * l->block_columns);
+            lines.bits[r] = bits[r] + b * l->block_columns / 8;
+            lines.kept[r] = kept[r] ? kept[r] + b * l->block_slots : NULL;
+        }
+        lines.values = is_wanted ? (void *)ht_nm_values(l, s->packing->packed, block + b, row / HT_NM_QUAD) : NULL;
+        lines.fields = (uint8_t *)ht_nm_indices(l, s->packing->packed, block + b, row / HT_NM_QUAD);
+        s->job->calls->pack_rows(l, &lines);
+    }
+}
+
+static void pack_places(const stripes *s, size_t b, size_t column, size_t columns, char *memory) {
+    const ht_nm_packing *p = &s->packing[BACKWARD];
+    const ht_nm_layout *l = &p->layout;
+    const float *w[HT_NM_MAX_COLUMNS];
+    const uint8_t *bits[HT_NM_MAX_COLUMNS];
+    for (size_t i = 0; i < l->block_columns; i++) {
+        const size_t place = b * l->block_columns + i,
+                     row = p->permutation ? p->permutation[place] - p->first_row : place;
+        w[i] = kept_line(s, memory, row);
+        bits[i] = bits_line(s, memory, row);
+    }
+    s->job->calls->pack_columns(
+        l, &(ht_nm_column_lines){.w = w,
+                                 .is_kept = true,
+                                 .bits = bits,
+                                 .columns = columns,
+                                 .values = (void *)ht_nm_values(l, p->packed, b, column / HT_NM_QUAD),
+                                 .fields = (uint8_t *)ht_nm_indices(l, p->packed, b, column / HT_NM_QUAD),
+                                 .streams = ht_nm_streams(l)});
+}
+
+static void pack_stripe(const stripes *s, size_t block, size_t blocks, char *memory) {
+    const size_t width = s->packing[FORWARD].layout.block_columns, columns = blocks * width;
+    const ht_nm_layout *backward = &s->packing[BACKWARD].layout;
+    for (size_t row = 0; row < s->rows; row += HT_NM_QUAD) pack_quad(s, row, block, blocks, memory);
+    if (!s->job->is_wanted[BACKWARD]) return;
+    for (size_t b = 0; b < backward->columns / backward->block_columns; b++)
+        pack_places(s, b, block * width, columns, memory);
+}
+
+static void pack_part(void *context, size_t part) {
+    const stripes *s = context;
+    const size_t all = ht_ceil_div(s->blocks, s->most), end = ht_min(s->blocks, all * (part + 1) / s->parts * s->most);
+    for (size_t block = all * part / s->parts * s->most; block < end; block += s->most)
+        pack_stripe(s, block, ht_min(s->most, end - block), s->memory + part * s->part_bytes);
+    s->job->calls->finish();
+}
+
+// Lays the memory out; of one group as of all.
+static stripes make_stripes(const step_job *job, int threads) {
+    const ht_nm_layout *l = &job->packing[FORWARD].layout, *backward = &job->packing[BACKWARD].layout;
+    stripes s = {.job = job, .rows = l->rows};
+    if (!job->calls || !ht_nm_packs_rows(l) || !ht_nm_packs_columns(backward) || l->of.taps > 1) return s;
+    s.blocks = l->rows ? l->columns / l->block_columns : 0;
+    if (s.blocks == 0) return s;
+    const size_t line = l->block_slots * sizeof(float);
+    s.most = ht_max(1, ht_min(kept_bytes / line / l->rows, ht_ceil_div(s.blocks, (size_t)threads)));
+    s.parts = ht_min((size_t)threads, ht_ceil_div(s.blocks, s.most));
+    s.kept_stride = s.most * l->block_slots + HT_NM_KEPT_SLACK;
+    s.bits_stride = s.most * l->block_columns / 8;
+    s.part_bytes = ht_round_up(s.rows * (s.kept_stride * sizeof(float) + s.bits_stride), HT_ALIGNMENT);
+    return s;
+}
+
 // MARK: one step after the other
 
+// What the pass leaves, which may be everything: columns of W from one on, and places from one on.
+typedef struct rest {
+    const step_job *job;
+    size_t columns, places;  // that were packed
+} rest;
+
+static bool is_nothing_left(const step_job *job, const rest *r) {
+    return r->columns == job->places.columns && r->places == job->places.group_rows &&
+           job->places.group_rows % HT_NM_QUAD == 0;
+}
+
+// A pass over some columns is one over a matrix, or over filters of one tap.
+static void mask_forward(const rest *r) {
+    const step_job *job = r->job;
+    const ht_permuted *p = &job->places;
+    if (job->shape && r->columns == 0)
+        ht_nm_conv_mask_f32(job->shape, p->n, p->m, job->w, job->w_stride, job->mask, job->mask_stride, &job->options);
+    else
+        ht_nm_mask_f32(ht_permuted_rows(p), p->columns - r->columns, p->n, p->m, job->w + r->columns, job->w_stride,
+                       job->mask + r->columns / 8, job->mask_stride, &job->options);
+}
+
+// Of a block whose places the pass has packed only the columns that it has not.
 static void mask_block(void *context, size_t block) {
-    const step_job *job = context;
+    const rest *r = context;
+    const step_job *job = r->job;
+    const bool is_packed = block % ht_permuted_group_blocks(&job->places) * job->places.m < r->places;
+    const size_t column = is_packed ? r->columns : 0;
     const float *w[64];
     const uint8_t *forward[64];
     uint8_t *backward[64];
     size_t rows[64];
     ht_backward_block lines = {
-        .columns = job->places.columns, .n = job->places.n, .w = w, .forward = forward, .backward = backward};
+        .columns = job->places.columns - column, .n = job->places.n, .w = w, .forward = forward, .backward = backward};
+    if (lines.columns == 0) return;
     lines.rows = ht_permuted_block(&job->places, block, rows);
-    for (size_t r = 0; r < lines.rows; r++) {
-        w[r] = (const float *)(const void *)((const char *)job->w + rows[r] * job->w_stride);
-        forward[r] = job->mask + rows[r] * job->mask_stride;
-        backward[r] = job->backward_mask + rows[r] * job->backward_stride;
+    for (size_t i = 0; i < lines.rows; i++) {
+        w[i] = (const float *)(const void *)((const char *)job->w + rows[i] * job->w_stride) + column;
+        forward[i] = job->mask + rows[i] * job->mask_stride + column / 8;
+        backward[i] = job->backward_mask + rows[i] * job->backward_stride + column / 8;
     }
     job->mask_backward(&lines);
 }
 
-static void mask_backward(const step_job *job, int threads) {
-    const size_t blocks = job->places.columns ? job->places.groups * ht_permuted_group_blocks(&job->places) : 0;
-    ht_parallel(mask_block, (void *)job, blocks, threads);
+static void pack_forward(const ht_nm_packing *p, const rest *r, int threads) {
+    const ht_nm_layout *l = &p->layout;
+    const size_t blocks = r->columns / l->block_columns;
+    ht_nm_pack_slots(p, &(ht_nm_slots){l->rows / HT_NM_QUAD * HT_NM_QUAD, l->rows, 0, blocks}, threads);
+    ht_nm_pack_slots(p, &(ht_nm_slots){0, l->rows, blocks, l->blocks}, threads);
 }
 
-static void mask_forward(const step_job *job) {
+static void pack_backward(const ht_nm_packing *p, const rest *r, int threads) {
+    const ht_nm_layout *l = &p->layout;
+    const size_t blocks = r->places / l->block_columns;
+    ht_nm_pack_slots(p, &(ht_nm_slots){0, r->columns, blocks, l->blocks}, threads);
+    ht_nm_pack_slots(p, &(ht_nm_slots){r->columns, l->rows, 0, l->blocks}, threads);
+}
+
+static ht_nm_packing group_of(const step_job *job, size_t way, size_t group) {
+    ht_nm_packing part = ht_nm_packing_of_group(&job->packing[way], &job->asked[way], group);
+    part.mask = way == FORWARD ? job->mask : job->backward_mask;
+    part.mask_stride = way == FORWARD ? job->mask_stride : job->backward_stride;
+    return part;
+}
+
+static void pack_rest(const rest *r, int threads) {
+    const step_job *job = r->job;
     const ht_permuted *p = &job->places;
-    if (job->shape)
-        ht_nm_conv_mask_f32(job->shape, p->n, p->m, job->w, job->w_stride, job->mask, job->mask_stride, &job->options);
-    else
-        ht_nm_mask_f32(p->group_rows, p->columns, p->n, p->m, job->w, job->w_stride, job->mask, job->mask_stride,
-                       &job->options);
-}
-
-static void pack(step_job *job, size_t way, const uint8_t *mask, size_t mask_stride, int threads) {
-    const ht_nm_pack_request *asked = &job->asked[way];
-    job->packing[way].mask = mask;
-    job->packing[way].mask_stride = mask_stride;
-    for (size_t group = 0; group < asked->groups; group++) {
-        const ht_nm_packing part = ht_nm_packing_of_group(&job->packing[way], asked, group);
-        ht_nm_pack_blob(&part, threads);
+    mask_forward(r);
+    if (job->is_wanted[BACKWARD] && p->columns)
+        ht_parallel(mask_block, (void *)r, p->groups * ht_permuted_group_blocks(p), threads);
+    for (size_t group = 0; group < p->groups; group++) {
+        const ht_nm_packing forward = group_of(job, FORWARD, group), backward = group_of(job, BACKWARD, group);
+        if (job->is_wanted[FORWARD]) pack_forward(&forward, r, threads);
+        if (job->is_wanted[BACKWARD]) pack_backward(&backward, r, threads);
     }
 }
 
-static void run(step_job *job) {
-    const int threads = ht_resolve_threads(job->options.threads);
-    mask_forward(job);
-    if (job->is_wanted[FORWARD]) pack(job, FORWARD, job->mask, job->mask_stride, threads);
-    if (!job->is_wanted[BACKWARD]) return;
-    mask_backward(job, threads);
-    pack(job, BACKWARD, job->backward_mask, job->backward_stride, threads);
+static void run(const step_job *job, stripes *s, const rest *r, int threads) {
+    for (size_t group = 0; group < job->places.groups; group++) {
+        for (size_t way = 0; way < 2; way++) {
+            s->packing[way] = group_of(job, way, group);
+            if (job->is_wanted[way]) ht_nm_pack_ends(&s->packing[way]);
+        }
+        ht_parallel(pack_part, s, s->parts, threads);
+    }
+    if (!is_nothing_left(job, r)) pack_rest(r, threads);
 }
 
 // MARK: calls
 
-// Masks that nobody asked for lie in memory of the call's own.
+// Masks that nobody asked for lie in memory of the call's own, as far as there is more than one pass.
 static ht_status step_pack(step_job *job, const ht_nm_step *step, const ht_options *options) {
     ht_status status = check_options(job, options);
     if (!status) status = check_operands(job, step);
     if (status || !(step->mask || step->forward || step->backward)) return status;
-    const size_t rows = job->asked->rows, stride = ht_ceil_div(job->asked->columns, 8);
-    size_t bytes;
-    if (!ht_mul(rows, stride, &bytes)) return HT_ERROR_OVERFLOW;
-    uint8_t *own = step->mask ? NULL : ht_allocate(bytes), *backward = step->backward ? ht_allocate(bytes) : NULL;
-    if ((!step->mask && !own) || (step->backward && !backward)) status = HT_ERROR_MEMORY;
+
+    const int threads = ht_resolve_threads(job->options.threads);
+    const ht_nm_layout *forward = &job->packing[FORWARD].layout, *backward = &job->packing[BACKWARD].layout;
+    stripes s = make_stripes(job, threads);
+    const rest r = {job, s.blocks * forward->block_columns,
+                    backward->columns / backward->block_columns * backward->block_columns};
+    const size_t stride = ht_ceil_div(job->places.columns, 8);
+    size_t bytes = 0;
+    if (!is_nothing_left(job, &r) && !ht_mul(ht_permuted_rows(&job->places), stride, &bytes)) return HT_ERROR_OVERFLOW;
+    const size_t own = step->mask ? 0 : bytes, behind = step->backward ? bytes : 0, parts = s.parts * s.part_bytes;
+    char *memory = ht_allocate(ht_round_up(parts, HT_ALIGNMENT) + own + behind);
+    if (!memory) return HT_ERROR_MEMORY;
+    s.memory = memory;
+    job->mask = step->mask ? step->mask : own ? (uint8_t *)memory + parts : NULL;
     if (own) job->mask_stride = stride;
-    job->mask = step->mask ? step->mask : own;
-    job->backward_mask = backward;
+    job->backward_mask = (uint8_t *)memory + parts + own;
     job->backward_stride = stride;
-    if (!status) run(job);
-    ht_free(own);
-    ht_free(backward);
-    return status;
+    run(job, &s, &r, threads);
+    ht_free(memory);
+    return HT_OK;
 }
 
 ht_status ht_nm_step_pack_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride,
