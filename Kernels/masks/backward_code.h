@@ -9,6 +9,12 @@
 
 enum { HT_KEY_BYTES = HT_KEYS / 8 };
 
+// Loops over a number of rows that only the call knows stay loops, which clang would warn of.
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpass-failed"
+#endif
+
 HT_INLINE ht_keys load_row(const ht_backward_block *b, size_t row, size_t column, size_t count) {
     return ht_load_keys(b->w[row] + column, b->forward ? ht_load_bits(b->forward[row] + column / 8, count) : ~0u,
                         count);
@@ -63,5 +69,9 @@ static void mask_block(const ht_backward_block *b) {
     default: mask_columns(b, ht_hidden(b->rows), b->n == 1);
     }
 }
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
 
 #endif

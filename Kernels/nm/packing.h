@@ -18,9 +18,9 @@ typedef struct ht_nm_packing {
     void *packed;
     const struct ht_nm_step_calls *calls;  // null, or: what packs whole blocks from a mask
     const struct ht_nm_packing *forward;  // of the backward weights of a transposable blob: the forward ones. Else null
-    const float *second;     // of branches: the weights of the second one
+    const float *second;  // of branches: the weights of the second one
     size_t second_stride;
-    const uint8_t *taps;     // and whether it has each of W\'s taps
+    const uint8_t *taps;  // and whether it has each of W\'s taps
 } ht_nm_packing;
 
 /// Bytes of a weight as it lies in W.

@@ -69,29 +69,6 @@ public struct BinaryThreshold: Hashable, Sendable {
     }
 }
 
-/// A batch normalisation as it is after training: gamma · (v - mean) / √(variance + epsilon) + beta, for each output.
-public struct BatchNorm: Hashable, Sendable {
-    /// PyTorch's `weight`; nil for 1.
-    public var gamma: [Float]?
-    /// PyTorch's `bias`; nil for 0.
-    public var beta: [Float]?
-    /// PyTorch's `running_mean`.
-    public var mean: [Float]
-    /// PyTorch's `running_var`.
-    public var variance: [Float]
-    /// Added to the variance.
-    public var epsilon: Float
-
-    /// One without gamma and beta, unless they are given.
-    public init(gamma: [Float]? = nil, beta: [Float]? = nil, mean: [Float], variance: [Float], epsilon: Float = 1e-5) {
-        self.gamma = gamma
-        self.beta = beta
-        self.mean = mean
-        self.variance = variance
-        self.epsilon = epsilon
-    }
-}
-
 // MARK: - For the C library
 
 extension BinaryThreshold {

@@ -55,3 +55,51 @@ public func weightGradient(
     try weightGradient(dy.span, x.span, rows: t, outputs: o, inputs: k, into: &span, threads: threads, isa: isa)
     return dw
 }
+
+/// The dense gradient of the filters of a convolution: of each weight the sum over the pixels of Y of dY at its output
+/// times X at its channel where its tap looks. Each sum is a chain of fused multiply-adds over the pixels.
+///
+/// - Parameters:
+///   - dy: ``ConvShape/outputs`` values for each pixel of ``ConvShape/outputSize`` and image.
+///   - x: ``ConvShape/channels`` values for each pixel of the images.
+///   - shape: the forward convolution, with any number of groups.
+///   - taps: whether each tap of the kernel is wanted, row by row; the others get 0 and cost no time. nil for all.
+///   - dw: receives the gradient as the filters lie, OHWI without gaps.
+///   - threads: 1 for this thread only, 0 for all that the machine offers. Never changes a bit of a result.
+///   - isa: the instruction set to use.
+/// - Throws: ``HalftoneError/shape(_:)`` when an operand is too short, `taps` are not as many as the kernel's or `shape`
+///   has a number that no convolution has, ``HalftoneError/convolution``, ``HalftoneError/overflow``,
+///   ``HalftoneError/threads``, ``HalftoneError/isa``, ``HalftoneError/memory``.
+public func weightGradient(
+    _ dy: Span<Float>, _ x: Span<Float>, shape: ConvShape, taps: [Bool]? = nil, into dw: inout MutableSpan<Float>,
+    threads: Int = 0, isa: ISA = .automatic
+) throws(HalftoneError) {
+    let count = shape.kernel.height * shape.kernel.width
+    if let taps, taps.count != count { throw .shape("there are \(taps.count) taps, the kernel has \(count)") }
+    var (code, options) = (try shape.code(), try ht_options(threads: threads, isa: isa))
+    try shape.checkImages(output: dy.count, "dY holds")
+    try shape.checkImages(input: x.count, "X holds")
+    let columns = try shape.filterWeights
+    _ = try Operand("dW holds", count: dw.count, of: Float.self, rows: shape.outputs, columns: columns)
+    let status = dy.withUnsafeBufferPointer { dy in
+        x.withUnsafeBufferPointer { x in
+            dw.withUnsafeMutableBufferPointer { dw in
+                withPointer(to: taps?.map { $0 ? 1 : 0 as UInt8 }) { taps in
+                    ht_conv_weight_gradient_f32(
+                        &code, dy.baseAddress, 0, x.baseAddress, 0, taps, dw.baseAddress, 0, &options)
+                }
+            }
+        }
+    }
+    try HalftoneError.check(status)
+}
+
+/// The dense gradient of filters from arrays, as a new array; see the variant over spans.
+public func weightGradient(
+    _ dy: [Float], _ x: [Float], shape: ConvShape, taps: [Bool]? = nil, threads: Int = 0, isa: ISA = .automatic
+) throws(HalftoneError) -> [Float] {
+    var dw = [Float](repeating: 0, count: try shape.outputs * shape.filterWeights)
+    var span = dw.mutableSpan
+    try weightGradient(dy.span, x.span, shape: shape, taps: taps, into: &span, threads: threads, isa: isa)
+    return dw
+}
