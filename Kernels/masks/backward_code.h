@@ -9,12 +9,6 @@
 
 enum { HT_KEY_BYTES = HT_KEYS / 8 };
 
-// Loops over a number of rows that only the call knows stay loops, which clang would warn of.
-#if defined(__clang__)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wpass-failed"
-#endif
-
 HT_INLINE ht_keys load_row(const ht_backward_block *b, size_t row, size_t column, size_t count) {
     return ht_load_keys(b->w[row] + column, b->forward ? ht_load_bits(b->forward[row] + column / 8, count) : ~0u,
                         count);
@@ -58,6 +52,7 @@ HT_INLINE void mask_columns(const ht_backward_block *b, const size_t rows, const
     }
 }
 
+// Other numbers of rows are those of last blocks and of rare patterns.
 static void mask_block(const ht_backward_block *b) {
     switch (b->n == 1 ? b->rows : 64 + b->rows) {
     case 4: mask_columns(b, 4, true); break;
@@ -66,12 +61,8 @@ static void mask_block(const ht_backward_block *b) {
     case 64 + 4: mask_columns(b, 4, false); break;
     case 64 + 8: mask_columns(b, 8, false); break;
     case 64 + 16: mask_columns(b, 16, false); break;
-    default: mask_columns(b, ht_hidden(b->rows), b->n == 1);
+    default: ht_bimask_backward_f32_ref(b);
     }
 }
-
-#if defined(__clang__)
-#pragma clang diagnostic pop
-#endif
 
 #endif

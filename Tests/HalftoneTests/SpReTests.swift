@@ -50,7 +50,7 @@ import Testing
         let (main, other) = try packed.convolve(x)
         let filters = try NMFilters(packing: w, shape: Self.shape, pattern: branch.pattern, mask: branch.mask)
         #expect(main == (try filters.convolve(x)))
-        let expected = Convolutions.forward(Self.shape, try Self.shape.outputSize, x: x, w: second(r, branch))
+        let expected = ConvReference.forward(Self.shape, try Self.shape.outputSize, x: x, w: second(r, branch))
         for (a, b) in zip(other, expected) { #expect(abs(Double(a) - b) < 1e-4) }
     }
 
@@ -62,8 +62,8 @@ import Testing
         let all = try NMPattern(4, of: 4)
         let backward = try branch.packedBackward(w.span, branch: r.span, pattern: all, mask: branch.mask)
         let dx = try backward.convolve(dya, dyb)
-        let main = Convolutions.backward(Self.shape, size, dy: dya, w: masked(w, branch.mask))
-        let other = Convolutions.backward(Self.shape, size, dy: dyb, w: second(r, branch))
+        let main = ConvReference.backward(Self.shape, size, dy: dya, w: masked(w, branch.mask))
+        let other = ConvReference.backward(Self.shape, size, dy: dyb, w: second(r, branch))
         for i in dx.indices { #expect(abs(Double(dx[i]) - main[i] - other[i]) < 1e-4) }
 
         let x = eighths(2 * 30 * 8, &g)
