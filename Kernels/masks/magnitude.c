@@ -2,6 +2,7 @@
 // Masks by magnitude, masks refreshed, and pruning with masks: calls, and the way through rows and taps.
 #include "magnitude.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/threads.h"
@@ -84,17 +85,32 @@ static uint64_t key_of_sum(double sum) {
     return bits;
 }
 
+static void add_row(ht_dtype dtype, const void *row, size_t column, size_t count, double *sums) {
+    if (dtype == HT_DTYPE_F32)
+        for (size_t j = 0; j < count; j++) sums[j] += fabs((double)((const float *)row)[column + j]);
+    else
+        for (size_t j = 0; j < count; j++)
+            sums[j] += ht_nm_magnitude_value(dtype, ht_nm_magnitude(dtype, row, column + j));
+}
+
 // Row by row, and in each tap by tap.
 static void add_magnitudes(const mask_job *job, const mask_set *set, const mask_piece *piece, double *sums) {
-    for (size_t j = 0; j < piece->columns; j++) sums[j] = 0;
+    memset(sums, 0, piece->columns * sizeof *sums);
     for (size_t row = set->row; row < set->row_end; row++)
-        for (size_t tap = set->tap; tap < set->tap_end; tap++) {
-            const size_t column = tap * job->tap_columns + piece->place;
-            for (size_t j = 0; j < piece->columns; j++) {
-                uint32_t magnitude = ht_nm_magnitude(job->dtype, weights_row(job, row), column + j);
-                sums[j] += ht_nm_magnitude_value(job->dtype, magnitude);
-            }
-        }
+        for (size_t tap = set->tap; tap < set->tap_end; tap++)
+            add_row(job->dtype, weights_row(job, row), tap * job->tap_columns + piece->place, piece->columns, sums);
+}
+
+// The n largest of `count` <= 64 keys, a bit each; of equals the lower column wins.
+static uint64_t largest(const uint64_t *key, size_t count, size_t n) {
+    uint64_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t losses = 0;
+        for (size_t j = 0; j < i; j++) losses += key[j] >= key[i];
+        for (size_t j = i + 1; j < count; j++) losses += key[j] > key[i];
+        kept |= (uint64_t)(losses < n) << i;
+    }
+    return kept;
 }
 
 static void rank_sums(const mask_job *job, const mask_set *set, mask_piece *piece) {
@@ -103,12 +119,12 @@ static void rank_sums(const mask_job *job, const mask_set *set, mask_piece *piec
     add_magnitudes(job, set, piece, sums);
     for (size_t j = 0; j < piece->columns; j++) keys[j] = key_of_sum(sums[j]);
     memset(piece->bits, 0, sizeof piece->bits);
-    for (size_t c = 0; c < piece->columns; c++) {
-        const size_t group = c / job->m * job->m, end = ht_min(group + job->m, piece->columns);
-        size_t losses = 0;
-        for (size_t j = group; j < c; j++) losses += keys[j] >= keys[c];
-        for (size_t j = c + 1; j < end; j++) losses += keys[j] > keys[c];
-        piece->bits[c / 8] |= (uint8_t)((losses < job->n) << c % 8);
+    for (size_t place = 0; place < piece->columns; place += job->m) {
+        uint64_t kept = largest(keys + place, ht_min(job->m, piece->columns - place), job->n);
+        for (; kept; kept &= kept - 1) {
+            const size_t c = place + (size_t)__builtin_ctzll(kept);
+            piece->bits[c / 8] |= (uint8_t)(1 << c % 8);
+        }
     }
 }
 
@@ -156,25 +172,33 @@ static size_t refresh_bits(uint8_t *mask, size_t column, const mask_piece *piece
     return changed;
 }
 
+// `to` may be `from`. Eight at a time through memory of our own, so that compilers see vectors.
+#define DEFINE_SELECT(type)                                                                    \
+    static void select_##type(const char *from, char *to, const uint8_t *bits, size_t count) { \
+        type w[8] = {0};                                                                       \
+        size_t j = 0;                                                                          \
+        for (; j + 8 <= count; j += 8) {                                                       \
+            memcpy(w, from + j * sizeof *w, sizeof w);                                         \
+            for (int i = 0; i < 8; i++) w[i] &= (type) - (bits[j / 8] >> i & 1);               \
+            memcpy(to + j * sizeof *w, w, sizeof w);                                           \
+        }                                                                                      \
+        memcpy(w, from + j * sizeof *w, (count - j) * sizeof *w);                              \
+        for (int i = 0; j + i < count; i++) w[i] &= (type) - (bits[j / 8] >> i & 1);           \
+        memcpy(to + j * sizeof *w, w, (count - j) * sizeof *w);                                \
+    }
+
+DEFINE_SELECT(uint8_t)
+DEFINE_SELECT(uint16_t)
+DEFINE_SELECT(uint32_t)
+
 static void prune_piece(const mask_job *job, size_t row, size_t column, const mask_piece *piece) {
-    const char *from = weights_row(job, row);
-    char *to = (char *)out_row(job, row);
-    for (size_t j = 0; j < piece->columns; j++) {
-        const uint32_t kept = 0u - (uint32_t)(piece->bits[j / 8] >> j % 8 & 1);
-        const size_t c = column + j;
-        if (job->dtype == HT_DTYPE_F32) {
-            uint32_t w;
-            memcpy(&w, from + 4 * c, sizeof w);
-            w &= kept;
-            memcpy(to + 4 * c, &w, sizeof w);
-        } else if (job->dtype == HT_DTYPE_I8) {
-            to[c] = (char)(from[c] & (char)kept);
-        } else {
-            uint16_t w;
-            memcpy(&w, from + 2 * c, sizeof w);
-            w &= (uint16_t)kept;
-            memcpy(to + 2 * c, &w, sizeof w);
-        }
+    const size_t size = ht_dtype_size(job->dtype);
+    const char *from = (const char *)weights_row(job, row) + column * size;
+    char *to = (char *)out_row(job, row) + column * size;
+    switch (size) {
+    case 1: select_uint8_t(from, to, piece->bits, piece->columns); break;
+    case 2: select_uint16_t(from, to, piece->bits, piece->columns); break;
+    default: select_uint32_t(from, to, piece->bits, piece->columns);
     }
 }
 
@@ -267,12 +291,31 @@ static ht_status check(mask_job *job, const ht_options *options) {
     return HT_OK;
 }
 
+// Taps and short rows whose groups and bytes follow each other without a gap are as good as one long row.
+static void lengthen_rows(mask_job *job) {
+    if (job->shared_rows > 1 || job->shared_taps > 1 || job->tap_columns % job->m) return;
+    const size_t out_size = job->purpose == PRUNE ? ht_dtype_size(job->dtype) : 1;
+    const size_t out_columns = job->purpose == PRUNE ? job->columns : job->columns / 8;
+    const bool has_gaps = job->w_stride > job->columns * ht_dtype_size(job->dtype) ||
+                          job->out_stride > out_columns * out_size || job->columns % 8;
+    job->taps = 1;
+    while (!has_gaps && job->rows % 2 == 0 && job->columns <= PIECE / 2) {
+        job->rows /= 2;
+        job->columns *= 2;
+        job->w_stride *= 2;
+        job->out_stride *= 2;
+    }
+    job->tap_columns = job->columns;
+    job->group_rows = job->rows;
+}
+
 static ht_status run(mask_job *job, purpose purpose, void *out, size_t out_stride, const ht_options *options) {
     job->purpose = purpose;
     job->out = out;
     job->out_stride = out_stride;
     ht_status status = check(job, options);
     if (status || job->columns == 0 || job->rows == 0) return status;
+    lengthen_rows(job);
     size_t sets = job->rows / job->group_rows * sets_of_group(job);
     ht_each_row(mask_rows, job, sets, options ? options->threads : 0);
     return HT_OK;
