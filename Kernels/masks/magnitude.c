@@ -15,6 +15,8 @@ const ht_entry ht_nm_mask_table[] = {
 #if defined(__x86_64__)
     {"nm_mask", HT_ISA_AVX512, (ht_fn)ht_nm_mask_f32_avx512},
     {"nm_mask", HT_ISA_AVX2, (ht_fn)ht_nm_mask_f32_avx2},
+#elif defined(__aarch64__)
+    {"nm_mask", HT_ISA_NEON, (ht_fn)ht_nm_mask_f32_neon},
 #endif
     {"nm_mask", HT_ISA_REF, (ht_fn)ht_nm_mask_f32_ref},
     {NULL, HT_ISA_AUTO, NULL},

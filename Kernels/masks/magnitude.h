@@ -14,7 +14,7 @@ enum { HT_NM_MASK_BATCH = 16 };
 /// mask already, kernels for which ranking is dear are faster.
 typedef void ht_nm_mask_kernel(const float *w, size_t columns, size_t n, size_t m, const uint8_t *old, uint8_t *mask);
 
-ht_nm_mask_kernel ht_nm_mask_f32_ref, ht_nm_mask_f32_avx2, ht_nm_mask_f32_avx512;
+ht_nm_mask_kernel ht_nm_mask_f32_ref, ht_nm_mask_f32_avx2, ht_nm_mask_f32_avx512, ht_nm_mask_f32_neon;
 extern const ht_entry ht_nm_mask_table[];
 
 #endif

@@ -24,6 +24,7 @@ HT_INLINE ht_keys ht_larger(ht_keys a, ht_keys b) { return _mm256_max_epi32(a, b
 HT_INLINE ht_keys ht_smaller(ht_keys a, ht_keys b) { return _mm256_min_epi32(a, b); }
 HT_INLINE ht_keys ht_and(ht_keys a, ht_keys b) { return _mm256_and_si256(a, b); }
 HT_INLINE ht_keys ht_or(ht_keys a, ht_keys b) { return _mm256_or_si256(a, b); }
+HT_INLINE ht_keys ht_not(ht_keys a) { return _mm256_xor_si256(a, ht_splat(-1)); }
 HT_INLINE ht_keys ht_add(ht_keys a, ht_keys b) { return _mm256_add_epi32(a, b); }
 HT_INLINE ht_keys ht_sub(ht_keys a, ht_keys b) { return _mm256_sub_epi32(a, b); }
 #define ht_right(a, bits) _mm256_srli_epi32(a, bits)
@@ -99,6 +100,8 @@ HT_INLINE void ht_store_words(uint8_t *to, const size_t m, ht_keys word) {
 
 // MARK: M = 2 and 4
 
+#include "fours.h"
+
 // The even bits, of groups of two: whether the second wins.
 HT_INLINE uint32_t second_wins(const float *w) {
     const __m256i a = ht_and(ht_load_keys(w), ht_splat(0x7fffffff));
@@ -121,24 +124,6 @@ HT_INLINE void turn_fours(ht_keys v[4]) {
     v[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
-// Whether a column that loses where these are negative is lost.
-HT_INLINE __m256i is_lost(__m256i a, __m256i b, __m256i c, const size_t n) {
-    if (n == 1) return ht_or(a, ht_or(b, c));
-    if (n == 2) return ht_or(ht_and(a, b), ht_and(c, ht_or(a, b)));
-    return ht_and(a, ht_and(b, c));
-}
-
-// d_ij is negative where column j beats i, its complement where i beats j.
-HT_INLINE void lose_of_4(const ht_keys a[4], const size_t n, ht_keys lost[4]) {
-    const __m256i d01 = ht_sub(a[0], a[1]), d02 = ht_sub(a[0], a[2]), d03 = ht_sub(a[0], a[3]);
-    const __m256i d12 = ht_sub(a[1], a[2]), d13 = ht_sub(a[1], a[3]), d23 = ht_sub(a[2], a[3]);
-    const __m256i ones = ht_splat(-1);
-    lost[0] = is_lost(d01, d02, d03, n);
-    lost[1] = is_lost(_mm256_xor_si256(d01, ones), d12, d13, n);
-    lost[2] = is_lost(_mm256_xor_si256(d02, ones), _mm256_xor_si256(d12, ones), d23, n);
-    lost[3] = is_lost(_mm256_xor_si256(d03, ones), _mm256_xor_si256(d13, ones), _mm256_xor_si256(d23, ones), n);
-}
-
 // Bound: some 45 instructions on three ports, 15 cycles for 128 bytes of W.
 HT_INLINE void ht_mask_4(const float *w, const size_t n, uint8_t *mask) {
     const __m256i columns = _mm256_set_epi32(0x0f0b0703, 0x0e0a0602, 0x0d090501, 0x0c080400, 0x0f0b0703, 0x0e0a0602,
@@ -148,7 +133,7 @@ HT_INLINE void ht_mask_4(const float *w, const size_t n, uint8_t *mask) {
     HT_UNROLL
     for (size_t i = 0; i < 4; i++) v[i] = ht_and(ht_load_keys(w + 8 * i), ht_splat(0x7fffffff));
     turn_fours(v);
-    lose_of_4(v, n, lost);
+    ht_lose_of_4(v, n, lost);
     const __m256i words01 = _mm256_packs_epi32(lost[0], lost[1]), words23 = _mm256_packs_epi32(lost[2], lost[3]);
     const __m256i bytes = _mm256_shuffle_epi8(_mm256_packs_epi16(words01, words23), columns);
     const uint32_t bits = ~(uint32_t)_mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, groups));
