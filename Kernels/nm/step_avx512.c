@@ -80,18 +80,22 @@ static uint64_t filled_up(uint64_t named, size_t n, size_t m) {
     return chosen;
 }
 
-HT_INLINE void choose(const ht_nm_row_lines *lines, size_t row, const shape s, uint64_t chosen[WORDS]) {
+// Returns whether no group of the row had to be filled up.
+HT_INLINE bool choose(const ht_nm_row_lines *lines, size_t row, const shape s, uint64_t chosen[WORDS]) {
+    bool is_full = true;
     HT_UNROLL
     for (size_t i = 0; i < s.width / 64; i++) {
         const uint64_t named = load_word(lines->bits[row] + 8 * i);
-        const bool is_full = lines->is_full || (size_t)__builtin_popcountll(named) == 64 / s.m * s.n;
-        chosen[i] = is_full ? named : filled_up(named, s.n, s.m);
+        const bool is_as_named = lines->is_full || (size_t)__builtin_popcountll(named) == 64 / s.m * s.n;
+        chosen[i] = is_as_named ? named : filled_up(named, s.n, s.m);
+        is_full &= is_as_named;
     }
+    return is_full;
 }
 
 // Bound: two shuffles for 16 columns.
-HT_INLINE void keep_row(const ht_nm_row_lines *lines, size_t row, const shape s, const uint64_t chosen[WORDS],
-                        float *kept) {
+HT_INLINE void compress_row(const ht_nm_row_lines *lines, size_t row, const shape s, const uint64_t chosen[WORDS],
+                            float *kept) {
     const float *w = lines->w[row];
     const uint8_t *bits = lines->bits[row];
     for (size_t i = 0; i < s.width / 64; i++) {
@@ -106,6 +110,41 @@ HT_INLINE void keep_row(const ht_nm_row_lines *lines, size_t row, const shape s,
     }
 }
 
+// Where each lane's slot finds its window in 32 columns.
+HT_INLINE __m512i window_of_slots(const shape s) {
+    const size_t window = (size_t)1 << s.index_bits, slots = window / s.m * s.n;
+    uint32_t at[16];
+    HT_UNROLL
+    for (size_t i = 0; i < 16; i++) at[i] = (uint32_t)(i / slots * window % 32);
+    return _mm512_loadu_si512(at);
+}
+
+HT_INLINE __m512i shift_of_slots(const shape s) {
+    uint32_t bits[16];
+    HT_UNROLL
+    for (size_t i = 0; i < 16; i++) bits[i] = (uint32_t)(i % s.unit_slots * s.index_bits);
+    return _mm512_loadu_si512(bits);
+}
+
+// By the index fields, if no group was filled up. Bound: a shuffle for 32 columns, and a shift for 16 slots.
+HT_INLINE void pick_row(const float *w, const uint32_t *field, const shape s, float *kept) {
+    const size_t columns = 16 * s.m / s.n;
+    const __m512i window = window_of_slots(s), shift = shift_of_slots(s);
+    const __m512i index = _mm512_set1_epi32((1 << s.index_bits) - 1);
+    for (size_t slot = 0; slot < s.slots; slot += 16, w += columns) {
+        __m512i at = _mm512_set1_epi32((int)*field++), v = _mm512_setzero_si512();
+        if (s.unit_slots == 8) at = _mm512_mask_set1_epi32(at, 0xff00, (int)*field++);
+        at = _mm512_ternarylogic_epi32(_mm512_srlv_epi32(at, shift), index, window, 0xea);
+        HT_UNROLL
+        for (size_t c = 0; c < columns; c += 32) {
+            const __m512i a = _mm512_loadu_si512(w + c), b = _mm512_loadu_si512(w + c + 16);
+            const __m512i picked = _mm512_permutex2var_epi32(a, at, b);
+            v = c ? _mm512_mask_mov_epi32(v, (__mmask16)(0xffff << c * s.n / s.m), picked) : picked;
+        }
+        _mm512_storeu_si512(kept + slot, v);
+    }
+}
+
 // The values of two slots in one word, the first in the upper half.
 HT_INLINE void round_row(float *kept, const size_t slots) {
     for (size_t i = 0; i < slots; i += 16) {
@@ -116,8 +155,8 @@ HT_INLINE void round_row(float *kept, const size_t slots) {
     }
 }
 
-HT_INLINE __m512i in_lane(__m512i v, const __mmask16 lane, const float *from) {
-    return _mm512_mask_broadcast_i32x4(v, lane, _mm_loadu_si128((const __m128i *)(const void *)from));
+HT_INLINE __m512i in_lane(__m512i v, const __mmask16 lane, const void *from) {
+    return _mm512_mask_broadcast_i32x4(v, lane, _mm_loadu_si128((const __m128i *)from));
 }
 
 // Words of four rows become lines of [word][row]. Bound: the loads and the three of them that take a vector port.
@@ -135,26 +174,26 @@ HT_INLINE void store_quads(float *const kept[HT_NM_QUAD], const size_t words, ch
 // MARK: index fields of rows
 
 // Where two of four bits are set: two bits for each, the number of the first and of the last.
-HT_INLINE __m512i indices_2_2(__m512i x) {
-    const __m512i ones = _mm512_set1_epi32(0x11111111);
-    const __m512i x1 = _mm512_srli_epi32(x, 1), x2 = _mm512_srli_epi32(x, 2), x3 = _mm512_srli_epi32(x, 3);
-    const __m512i first0 = _mm512_ternarylogic_epi32(x, x1, ones, 0x08);   // not 0, but 1
-    const __m512i first1 = _mm512_ternarylogic_epi32(x, x1, ones, 0x02);   // neither
-    const __m512i last0 = _mm512_ternarylogic_epi32(x3, x2, ones, 0xa2);   // 3, or not 2
-    const __m512i last1 = _mm512_ternarylogic_epi32(x3, x2, ones, 0xa8);   // 3 or 2
-    const __m512i first = _mm512_or_si512(first0, _mm512_slli_epi32(first1, 1));
-    const __m512i last = _mm512_or_si512(_mm512_slli_epi32(last0, 2), _mm512_slli_epi32(last1, 3));
-    return _mm512_or_si512(first, last);
+HT_INLINE __m128i indices_2_2(__m128i x) {
+    const __m128i ones = _mm_set1_epi32(0x11111111);
+    const __m128i x1 = _mm_srli_epi32(x, 1), x2 = _mm_srli_epi32(x, 2), x3 = _mm_srli_epi32(x, 3);
+    const __m128i first0 = _mm_ternarylogic_epi32(x, x1, ones, 0x08);  // not 0, but 1
+    const __m128i first1 = _mm_ternarylogic_epi32(x, x1, ones, 0x02);  // neither
+    const __m128i last0 = _mm_ternarylogic_epi32(x3, x2, ones, 0xa2);  // 3, or not 2
+    const __m128i last1 = _mm_ternarylogic_epi32(x3, x2, ones, 0xa8);  // 3 or 2
+    const __m128i first = _mm_or_si128(first0, _mm_slli_epi32(first1, 1));
+    const __m128i last = _mm_or_si128(_mm_slli_epi32(last0, 2), _mm_slli_epi32(last1, 3));
+    return _mm_or_si128(first, last);
 }
 
-// A bit for each of 128 columns of four rows; as they are, or as the indices of two of four.
-HT_INLINE void store_maps(uint64_t chosen[HT_NM_QUAD][WORDS], const shape s, uint8_t *fields) {
+// The fields of four units of four rows as [unit][row].
+HT_INLINE void store_units(const uint32_t field[HT_NM_QUAD][UNITS], uint8_t *fields) {
     const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i x = _mm512_setr_epi64((long long)chosen[0][0], (long long)chosen[0][1], (long long)chosen[1][0],
-                                  (long long)chosen[1][1], (long long)chosen[2][0], (long long)chosen[2][1],
-                                  (long long)chosen[3][0], (long long)chosen[3][1]);
-    if (s.index_bits == 2) x = indices_2_2(x);
-    _mm512_storeu_si512(fields, _mm512_permutexvar_epi32(turn, x));
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)field[0]));
+    v = in_lane(v, 0x00f0, field[1]);
+    v = in_lane(v, 0x0f00, field[2]);
+    v = in_lane(v, 0xf000, field[3]);
+    _mm512_storeu_si512(fields, _mm512_permutexvar_epi32(turn, v));
 }
 
 // The number of the only bit of each four, in 16 times 2 bits.
@@ -204,43 +243,61 @@ HT_INLINE void index_bytes(const uint64_t chosen[WORDS], const shape s, uint8_t 
     _mm256_storeu_si256((__m256i *)(void *)bytes, _mm512_cvtepi32_epi16(both));
 }
 
-HT_INLINE void store_row_fields(const uint64_t chosen[WORDS], size_t row, const shape s, uint8_t *fields) {
-    const size_t unit_bytes = HT_NM_QUAD * s.field_bytes;
-    fields += row * s.field_bytes;
-    if (s.index_bits == 2) {
-        for (size_t u = 0; u < s.units; u++) store_field(fields + u * unit_bytes, indices_2_1(chosen[u]), 4);
+// Of the rows of a quad, as numbers.
+HT_INLINE void make_fields(uint64_t chosen[HT_NM_QUAD][WORDS], const shape s, uint32_t field[HT_NM_QUAD][UNITS]) {
+    for (size_t r = 0; r < HT_NM_QUAD; r++) {
+        uint8_t bytes[COLUMNS / 4];
+        const uint64_t index = 0x0101010101010101 * ((1u << s.index_bits) - 1);
+        if (s.index_bits == 1) {
+            __builtin_memcpy(field[r], chosen[r], 16);
+        } else if (s.index_bits == 2 && s.width == 128) {
+            const __m128i x = indices_2_2(_mm_loadu_si128((const __m128i *)(const void *)chosen[r]));
+            _mm_storeu_si128((__m128i *)(void *)field[r], x);
+        } else if (s.index_bits == 2) {
+            for (size_t u = 0; u < s.units; u++) field[r][u] = indices_2_1(chosen[r][u]);
+        } else {
+            index_bytes(chosen[r], s, bytes);
+            for (size_t u = 0; u < s.units; u++) field[r][u] = (uint32_t)_pext_u64(load_word(bytes + 8 * u), index);
+        }
+    }
+}
+
+HT_INLINE void store_quad_fields(const uint32_t field[HT_NM_QUAD][UNITS], const shape s, uint8_t *fields) {
+    if (s.field_bytes == 4 && s.units == 4) {
+        store_units(field, fields);
         return;
     }
-    uint8_t bytes[COLUMNS / 4];
-    index_bytes(chosen, s, bytes);
-    const uint64_t index = 0x0101010101010101 * ((1u << s.index_bits) - 1);
     for (size_t u = 0; u < s.units; u++)
-        store_field(fields + u * unit_bytes, (uint32_t)_pext_u64(load_word(bytes + 8 * u), index), s.field_bytes);
+        for (size_t r = 0; r < HT_NM_QUAD; r++, fields += s.field_bytes)
+            store_field(fields, field[r][u], s.field_bytes);
 }
 
 // MARK: quads of rows
 
 HT_INLINE void pack_quad(const ht_nm_row_lines *lines, const shape s) {
     float rows[HT_NM_QUAD][COLUMNS / 2 + HT_NM_KEPT_SLACK] __attribute__((aligned(64)));
-    uint64_t chosen[HT_NM_QUAD][WORDS];
+    uint64_t chosen[HT_NM_QUAD][WORDS] __attribute__((aligned(64)));
+    uint32_t field[HT_NM_QUAD][UNITS];
+    bool is_full[HT_NM_QUAD];
     float *kept[HT_NM_QUAD];
+    HT_UNROLL
+    for (size_t r = 0; r < HT_NM_QUAD; r++) is_full[r] = choose(lines, r, s, chosen[r]);
+    make_fields(chosen, s, field);
     for (size_t r = 0; r < HT_NM_QUAD; r++) {
         kept[r] = lines->kept[r] ? lines->kept[r] : rows[r];
-        choose(lines, r, s, chosen[r]);
-        keep_row(lines, r, s, chosen[r], kept[r]);
+        if (s.index_bits > 1 && is_full[r])
+            pick_row(lines->w[r], field[r], s, kept[r]);
+        else
+            compress_row(lines, r, s, chosen[r], kept[r]);
     }
-    if (s.halves)
-        for (size_t r = 0; r < HT_NM_QUAD; r++) {
-            if (kept[r] != rows[r]) __builtin_memcpy(rows[r], kept[r], s.slots * sizeof(float));
-            kept[r] = rows[r];
-            round_row(kept[r], s.slots);
-        }
     if (!lines->values) return;
+    for (size_t r = 0; r < HT_NM_QUAD && s.halves; r++) {
+        if (kept[r] != rows[r]) __builtin_memcpy(rows[r], kept[r], s.slots * sizeof(float));
+        kept[r] = rows[r];
+        round_row(kept[r], s.slots);
+    }
     store_quads(kept, s.halves ? s.slots / 2 : s.slots, lines->values, lines->streams);
-    if (s.index_bits == 1 || (s.index_bits == 2 && s.width == 128))
-        store_maps(chosen, s, lines->fields);
-    else
-        for (size_t r = 0; r < HT_NM_QUAD; r++) store_row_fields(chosen[r], r, s, lines->fields);
+    store_quad_fields(field, s, lines->fields);
 }
 
 // MARK: columns
@@ -310,6 +367,39 @@ HT_INLINE picks pick_two(const ht_nm_column_lines *lines, size_t place, size_t c
                    {where(swapped, next_index, index), where(swapped, index, next_index)}};
 }
 
+// All pairs of four places at once: a difference is negative where the later one is larger, and 0 where that is not
+// named; those without a name rank below all that have one. Bound: 14 operations, 8 shuffles that expand, 4 loads of
+// masks and 12 operations behind them on two ports, 19 cycles for 64 weights.
+HT_INLINE picks pick_two_of_four(const ht_nm_column_lines *lines, size_t place, size_t column, const shape s) {
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff), none = _mm512_set1_epi32(-1);
+    __mmask16 named[4];
+    __m512i v[4], key[4];
+    HT_UNROLL
+    for (size_t j = 0; j < 4; j++) {
+        v[j] = load_place(lines, place + j, column, s, &named[j]);
+        key[j] = _mm512_mask_and_epi32(none, named[j], v[j], magnitude);
+    }
+    const __m512i d01 = _mm512_maskz_sub_epi32(named[1], key[0], key[1]);
+    const __m512i d02 = _mm512_maskz_sub_epi32(named[2], key[0], key[2]);
+    const __m512i d12 = _mm512_maskz_sub_epi32(named[2], key[1], key[2]);
+    const __m512i d03 = _mm512_maskz_sub_epi32(named[3], key[0], key[3]);
+    const __m512i d13 = _mm512_maskz_sub_epi32(named[3], key[1], key[3]);
+    const __m512i d23 = _mm512_maskz_sub_epi32(named[3], key[2], key[3]);
+    const __mmask16 keep0 = _mm512_movepi32_mask(_mm512_ternarylogic_epi32(d01, d02, d03, 0x17));
+    const __mmask16 keep1 = _mm512_movepi32_mask(_mm512_ternarylogic_epi32(d01, d12, d13, 0x71));
+    const __mmask16 keep2 = _mm512_movepi32_mask(_mm512_ternarylogic_epi32(d02, d12, d23, 0xd4));
+    const __mmask16 keep3 = _mm512_movepi32_mask(_mm512_ternarylogic_epi32(d03, d13, d23, 0xe8));
+    const __m512i one = _mm512_set1_epi32(1), two = _mm512_set1_epi32(2), three = _mm512_set1_epi32(3);
+    return (picks){
+        {where(keep0, v[0], where(keep1, v[1], v[2])), where(keep3, v[3], where(keep2, v[2], v[1]))},
+        {where(keep0, _mm512_setzero_si512(), where(keep1, one, two)), where(keep3, three, where(keep2, two, one))}};
+}
+
+HT_INLINE picks pick(const ht_nm_column_lines *lines, size_t place, size_t column, const shape s, const size_t first) {
+    if (s.n == 1) return pick_one(lines, place, column, s, first);
+    return s.m == 4 ? pick_two_of_four(lines, place, column, s) : pick_two(lines, place, column, s);
+}
+
 // Four words of 16 columns, in lanes, become a line of each of four bundles.
 HT_INLINE void store_line(const __m512i word[4], char *to, size_t bundle_bytes, bool streams) {
     const __m512i low01 = _mm512_shuffle_i32x4(word[0], word[1], 0x44);
@@ -354,7 +444,7 @@ HT_INLINE void pack_unit(const ht_nm_column_lines *lines, size_t unit, size_t co
         for (size_t i = 0; i < line_slots; i += s.n, slot += s.n, place += s.m) {
             // Of two groups of two, the second is in the same window of four.
             const size_t first = s.m == 2 ? i % 2 * 2 : 0;
-            const picks p = s.n == 1 ? pick_one(lines, place, column, s, first) : pick_two(lines, place, column, s);
+            const picks p = pick(lines, place, column, s, first);
             HT_UNROLL
             for (size_t j = 0; j < s.n; j++) {
                 const __m512i shift = _mm512_set1_epi32((int)((slot + j) * s.index_bits));
