@@ -366,8 +366,8 @@ static void share_mask(branches *b, size_t rows) {
 
 // Layers of real sizes reach the kernels that small ones do not.
 static void test_large_products(void) {
-    static const size_t sizes[][3] = {{56, 32, 64}, {28, 17, 128}, {14, 14, 256},
-                                      {9, 9, 320},  {30, 16, 80},  {12, 9, 272}};
+    static const size_t sizes[][3] = {{56, 32, 64},  {28, 17, 128}, {14, 14, 256},
+                                      {48, 16, 320}, {30, 16, 80},  {12, 9, 272}};
     const size_t *size_of = sizes[below(COUNT(sizes))], *pattern = patterns[below(7)];
     const size_t stride = 1 + below(4) / 3;
     const ht_conv_shape s = {.images = 1,
