@@ -349,68 +349,60 @@ static void ht_batch_of_any(const float *w, size_t n, size_t m, const uint8_t *o
 
 // MARK: pieces of rows
 
-// Prefetch by hardware ends with each page.
+// Prefetch by hardware ends with each page. Runs of fewer columns are parts of rows, whose caller fetches.
 enum { HT_AHEAD = 4096 };
 
 HT_INLINE void ht_each_batch(ht_batch *batch, const float *w, size_t columns, const size_t n, const size_t m,
                              const uint8_t *old, uint8_t *mask) {
-    const size_t step = HT_KEYS * m, bytes = step / 8;
+    const size_t step = HT_KEYS * m, bytes = step / 8, ahead = columns * sizeof *w < HT_AHEAD ? 0 : HT_AHEAD;
     for (; columns >= step; columns -= step, w += step, mask += bytes) {
-        for (size_t c = 0; c < step; c += 16) __builtin_prefetch((const char *)(w + c) + HT_AHEAD);
+        for (size_t c = 0; c < step && ahead; c += 16) __builtin_prefetch((const char *)(w + c) + ahead);
         batch(w, n, m, old, mask);
         if (old) old += bytes;
-        // Hardware prefetch alone ends with each page. Runs of fewer columns are parts of rows, whose caller fetches.
-        HT_INLINE void ht_each_batch(ht_batch * batch, const size_t step, const float *w, size_t columns, size_t n,
-                                     size_t m, uint8_t *mask) {
-            const size_t ahead = columns * sizeof *w < HT_AHEAD ? 0 : HT_AHEAD;
-            for (; columns >= step; columns -= step, w += step, mask += step / 8) {
-                for (size_t c = 0; c < step && ahead; c += 16) __builtin_prefetch((const char *)(w + c) + ahead);
-                batch(w, n, m, mask);
-            }
-            if (columns == 0) return;
-            float last[HT_MOST_COLUMNS * HT_KEYS];
-            uint8_t bits[HT_MOST_COLUMNS * HT_KEYS / 8];
-            __builtin_memcpy(last, w, columns * sizeof *w);
-            __builtin_memset(last + columns, 0, (step - columns) * sizeof *w);  // zeros behind all others are kept last
-            batch(last, n, m, NULL, bits);
-            __builtin_memcpy(mask, bits, columns / 8);
-            if (columns % 8) mask[columns / 8] = bits[columns / 8] & (uint8_t)((1 << columns % 8) - 1);
-        }
+    }
+    if (columns == 0) return;
+    float last[HT_MOST_COLUMNS * HT_KEYS];
+    uint8_t bits[HT_MOST_COLUMNS * HT_KEYS / 8];
+    __builtin_memcpy(last, w, columns * sizeof *w);
+    __builtin_memset(last + columns, 0, (step - columns) * sizeof *w);  // zeros behind all others are kept last
+    batch(last, n, m, NULL, bits);
+    __builtin_memcpy(mask, bits, columns / 8);
+    if (columns % 8) mask[columns / 8] = bits[columns / 8] & (uint8_t)((1 << columns % 8) - 1);
+}
 
-        static void ht_keep_all(size_t columns, uint8_t *mask) {
-            __builtin_memset(mask, 0xff, columns / 8);
-            if (columns % 8) mask[columns / 8] = (uint8_t)((1 << columns % 8) - 1);
-        }
+static void ht_keep_all(size_t columns, uint8_t *mask) {
+    __builtin_memset(mask, 0xff, columns / 8);
+    if (columns % 8) mask[columns / 8] = (uint8_t)((1 << columns % 8) - 1);
+}
 
-        static void ht_mask_piece(const float *w, size_t columns, size_t n, size_t m, const uint8_t *old,
-                                  uint8_t *mask) {
+static void ht_mask_piece(const float *w, size_t columns, size_t n, size_t m, const uint8_t *old, uint8_t *mask) {
 #define RUN(batch, n, m) ht_each_batch(batch, w, columns, n, m, old, mask)
 #define CASE(batch, n, m) \
     case (n) << 8 | (m): RUN(batch, n, m); break
-            switch (n << 8 | m) {
-                CASE(ht_batch_2, 1, 2);
-                CASE(ht_batch_4, 1, 4);
-                CASE(ht_batch_4, 2, 4);
-                CASE(ht_batch_4, 3, 4);
-                CASE(ht_batch_of_words, 1, 8);
-                CASE(ht_batch_of_words, 2, 8);
-                CASE(ht_batch_of_words, 4, 8);
-                CASE(ht_batch_of_words, 1, 16);
-                CASE(ht_batch_of_words, 2, 16);
-                CASE(ht_batch_of_words, 8, 16);
-                CASE(ht_batch_of_words, 16, 32);
-            default:
-                if (n == m)
-                    ht_keep_all(columns, mask);
-                else if (m == 8)
-                    RUN(ht_batch_of_words, n, 8);
-                else if (m == 16)
-                    RUN(ht_batch_of_words, n, 16);
-                else
-                    RUN(ht_batch_of_any, n, m);
-            }
+    switch (n << 8 | m) {
+        CASE(ht_batch_2, 1, 2);
+        CASE(ht_batch_4, 1, 4);
+        CASE(ht_batch_4, 2, 4);
+        CASE(ht_batch_4, 3, 4);
+        CASE(ht_batch_of_words, 1, 8);
+        CASE(ht_batch_of_words, 2, 8);
+        CASE(ht_batch_of_words, 4, 8);
+        CASE(ht_batch_of_words, 1, 16);
+        CASE(ht_batch_of_words, 2, 16);
+        CASE(ht_batch_of_words, 8, 16);
+        CASE(ht_batch_of_words, 16, 32);
+    default:
+        if (n == m)
+            ht_keep_all(columns, mask);
+        else if (m == 8)
+            RUN(ht_batch_of_words, n, 8);
+        else if (m == 16)
+            RUN(ht_batch_of_words, n, 16);
+        else
+            RUN(ht_batch_of_any, n, m);
+    }
 #undef CASE
 #undef RUN
-        }
+}
 
 #endif
