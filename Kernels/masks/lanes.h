@@ -349,12 +349,12 @@ static void ht_batch_of_any(const float *w, size_t n, size_t m, const uint8_t *o
 
 // MARK: pieces of rows
 
-// Prefetch by hardware ends with each page. Runs of fewer columns are parts of rows, whose caller fetches.
-enum { HT_AHEAD = 4096 };
+// Prefetch by hardware ends with each page. Pieces of fewer bytes are parts of rows, whose caller fetches.
+enum { HT_AHEAD = 8192, HT_LEAST_AHEAD = 4096 };
 
 HT_INLINE void ht_each_batch(ht_batch *batch, const float *w, size_t columns, const size_t n, const size_t m,
                              const uint8_t *old, uint8_t *mask) {
-    const size_t step = HT_KEYS * m, bytes = step / 8, ahead = columns * sizeof *w < HT_AHEAD ? 0 : HT_AHEAD;
+    const size_t step = HT_KEYS * m, bytes = step / 8, ahead = columns * sizeof *w < HT_LEAST_AHEAD ? 0 : HT_AHEAD;
     for (; columns >= step; columns -= step, w += step, mask += bytes) {
         for (size_t c = 0; c < step && ahead; c += 16) __builtin_prefetch((const char *)(w + c) + ahead);
         batch(w, n, m, old, mask);

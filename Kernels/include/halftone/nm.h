@@ -22,12 +22,13 @@ extern "C" {
 
 /// The magnitude mask (Zhou et al. 2021, "Learning N:M fine-grained structured sparse neural networks from scratch"):
 /// one bit for each weight, 1 for the N weights of a group with the largest |w|; a last group of t < M columns keeps
-/// min(N, t). Of equal magnitudes the lower column wins. A NaN counts as larger than infinity, so it is kept.
+/// min(N, t). Of equal magnitudes the lower column wins. A NaN counts as larger than infinity, so it is kept; of two
+/// NaNs the one whose bits without the sign are more.
 /// Rows that share a pattern keep the N columns with the largest sum of |w| over these rows (in double precision, row
 /// by row, a NaN again above infinity), which maximises the magnitude that their group keeps.
 ///
 /// mask: o rows of ceil(k / 8) bytes, column c in bit c % 8 of byte c / 8; the unused bits of a row's last byte are 0.
-/// Errors: PATTERN, NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS. Window options are not used.
+/// Errors: PATTERN, NULL, STRIDE, ALIGNMENT, OVERFLOW, THREADS, ISA. Window options are not used.
 HT_API ht_status ht_nm_mask_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride, uint8_t *mask,
                                 size_t mask_stride, const ht_options *options);
 HT_API ht_status ht_nm_mask_f16(size_t o, size_t k, size_t n, size_t m, const uint16_t *w, size_t w_stride,
