@@ -48,14 +48,6 @@ static void solve(const job *j, ht_transposable_task *task) {
 
 // MARK: refresh
 
-// The bits of `columns` <= 32 columns.
-static uint32_t bits_at(const uint8_t *row, size_t column, size_t columns) {
-    uint64_t bits = 0;
-    for (size_t byte = column / 8; byte <= (column + columns - 1) / 8; byte++)
-        bits |= (uint64_t)row[byte] << 8 * (byte - column / 8);
-    return (uint32_t)(bits >> column % 8 & (((uint64_t)1 << columns) - 1));
-}
-
 static void set_bits_at(uint8_t *row, size_t column, size_t columns, uint32_t bits) {
     const uint64_t all = (((uint64_t)1 << columns) - 1) << column % 8, set = (uint64_t)bits << column % 8;
     for (size_t byte = 0; all >> 8 * byte; byte++) {
@@ -97,8 +89,8 @@ static size_t refresh_tile(const ht_transposable_task *task, size_t column, cons
     bool is_same = true;
     size_t changed = 0;
     for (size_t i = 0; i < task->rows; i++) {
-        old[i] = bits_at(task->mask + i * task->mask_stride, column, columns);
-        new[i] = bits_at(solved + i * stride, column, columns);
+        old[i] = ht_transposable_bits_at(task->mask + i * task->mask_stride, column, columns);
+        new[i] = ht_transposable_bits_at(solved + i * stride, column, columns);
         is_same &= old[i] == new[i];
     }
     if (is_same || is_as_good(task, column, columns, old, new)) return 0;
@@ -109,15 +101,28 @@ static size_t refresh_tile(const ht_transposable_task *task, size_t column, cons
     return changed;
 }
 
+// Of eight tiles, which begin with a byte.
+static bool is_same(const ht_transposable_task *task, size_t column, size_t end, const uint8_t *solved, size_t stride) {
+    const size_t first = column / 8, bytes = ht_ceil_div(end, 8) - first;
+    for (size_t i = 0; i < task->rows; i++)
+        if (memcmp(task->mask + i * task->mask_stride + first, solved + i * stride + first, bytes)) return false;
+    return true;
+}
+
 static size_t refresh(const job *j, const ht_transposable_task *task) {
     uint8_t solved[most * tiles_of_refresh * most / 8];
     ht_transposable_task fresh = *task;
     size_t changed = 0;
+    fresh.before = task->mask;
+    fresh.before_stride = task->mask_stride;
     fresh.mask = solved;
     fresh.mask_stride = ht_ceil_div(task->columns, 8);
     solve(j, &fresh);
-    for (size_t column = 0; column < task->columns; column += task->m)
-        changed += refresh_tile(task, column, solved, fresh.mask_stride);
+    for (size_t column = 0; column < task->columns; column += 8 * task->m) {
+        const size_t end = ht_min(column + 8 * task->m, task->columns);
+        if (is_same(task, column, end, solved, fresh.mask_stride)) continue;
+        for (size_t c = column; c < end; c += task->m) changed += refresh_tile(task, c, solved, fresh.mask_stride);
+    }
     // Bits behind the last column are 0 in a mask.
     for (size_t i = 0; i < task->rows && task->columns % 8; i++)
         task->mask[i * task->mask_stride + task->columns / 8] &= (uint8_t)((1 << task->columns % 8) - 1);

@@ -34,7 +34,7 @@ static inline int ht_transposable_log(size_t m) {
 static inline int ht_transposable_bits(size_t m) { return 29 - (m > 8 ? ht_transposable_log(m) : 3); }
 
 /// More of them leave fewer tiles to exchange in. A price is at most so many times the largest weight.
-static inline int ht_transposable_sweeps(size_t m) { return m > 8 ? 8 : 6; }
+static inline int ht_transposable_sweeps(size_t m) { return m > 8 ? 8 : 5; }
 
 /// A row of tiles, or a part of it that begins with a tile.
 typedef struct ht_transposable_task {
@@ -45,6 +45,8 @@ typedef struct ht_transposable_task {
     size_t w_stride;
     uint8_t *mask;  // zeros
     size_t mask_stride;
+    const uint8_t *before;  // a mask of the same size, or null: where it is known to be exact, it may be written again
+    size_t before_stride;
 } ht_transposable_task;
 
 typedef void ht_transposable_kernel(const ht_transposable_task *task);
@@ -52,5 +54,14 @@ typedef void ht_transposable_kernel(const ht_transposable_task *task);
 ht_transposable_kernel ht_transposable_mask_ref, ht_transposable_mask_avx2, ht_transposable_mask_avx512,
     ht_transposable_mask_neon;
 extern const ht_entry ht_transposable_mask_table[];
+
+/// The bits of a row of a mask from a column on, at most 32.
+static inline uint32_t ht_transposable_bits_at(const uint8_t *row, size_t column, size_t columns) {
+    if (columns == 8 && column % 8 == 0) return row[column / 8];
+    uint64_t bits = 0;
+    for (size_t byte = column / 8; byte <= (column + columns - 1) / 8; byte++)
+        bits |= (uint64_t)row[byte] << 8 * (byte - column / 8);
+    return (uint32_t)(bits >> column % 8 & (((uint64_t)1 << columns) - 1));
+}
 
 #endif

@@ -21,6 +21,7 @@ typedef struct block {
     lanes price[most], row_price[most];
     lanes kept[most];  // of a row, a bit for each column
     lanes surplus, deficit;
+    lanes before[most], is_exact;  // kept before, and whether that is the best
     lanes each[most * most];  // the most that a row gains by one column instead of another: [from][to]
     lanes reach[most + 1][most];  // the best of paths to a column with so many steps or fewer
 } block;
@@ -311,26 +312,24 @@ HT_INLINE void find_steps_between(shape s, block *b, size_t from, size_t to) {
     for (size_t t = 0; t < at_once; t++) ht_istore(b->each[(from + f) * s.pitch + to + t], best[f][t]);
 }
 
-// Returns after how many steps no path gets better.
-HT_INLINE size_t find_paths(shape s, block *b) {
-    const ht_ints surplus = ht_iload(b->surplus);
+HT_INLINE void find_steps(shape s, block *b) {
     for (size_t from = 0; from < s.m; from += at_once)
         for (size_t to = 0; to < s.m; to += at_once) find_steps_between(s, b, from, to);
-    for (size_t j = 0; j < s.m; j++) {
-        const ht_imask is_start = ht_ihas(surplus, ht_isplat((int32_t)((uint32_t)1 << j)));
-        ht_istore(b->reach[0][j], ht_iwhere(is_start, ht_isplat(0), ht_isplat(no_way)));
-    }
+}
+
+// From reach[0] on. Returns after how many steps no path gets better, at most M, and in which lanes some still did.
+HT_INLINE size_t extend_paths(shape s, block *b, ht_ints *better) {
     for (size_t steps = 1;; steps++) {
         const lanes *before = b->reach[steps - 1];
-        ht_ints differs = ht_isplat(0);
+        *better = ht_isplat(0);
         for (size_t to = 0; to < s.m; to++) {
             ht_ints best = at(before, to);
             for (size_t from = 0; from < s.m; from++)
                 best = ht_imax(best, ht_iadd(at(before, from), at(b->each, from * s.pitch + to)));
             ht_istore(b->reach[steps][to], best);
-            differs = ht_ior(differs, ht_ixor(best, at(before, to)));
+            *better = ht_ior(*better, ht_ixor(best, at(before, to)));
         }
-        if (steps == s.m || !ht_inonzero(differs)) return steps;
+        if (steps == s.m || !ht_inonzero(*better)) return steps;
     }
 }
 
@@ -362,10 +361,50 @@ HT_INLINE void follow_path(shape s, block *b, size_t lane, size_t steps) {
 
 HT_INLINE void level_columns(shape s, block *b) {
     while (find_uneven(s, b)) {
-        const size_t steps = find_paths(s, b);
+        const ht_ints surplus = ht_iload(b->surplus);
+        ht_ints better;
+        for (size_t j = 0; j < s.m; j++) {
+            const ht_imask is_start = ht_ihas(surplus, ht_isplat((int32_t)((uint32_t)1 << j)));
+            ht_istore(b->reach[0][j], ht_iwhere(is_start, ht_isplat(0), ht_isplat(no_way)));
+        }
+        find_steps(s, b);
+        const size_t steps = extend_paths(s, b, &better);
         for (size_t lane = 0; lane < HT_LANES; lane++)
             if (b->surplus[lane]) follow_path(s, b, lane, steps);
     }
+}
+
+// MARK: masks from before
+
+// Whether tiles are all whole and have a mask of before; which of these are exact: those that keep N in each row and
+// column, and in which no path gets better for ever, as it does round a circle that gains.
+HT_INLINE bool find_exact(const ht_transposable_task *task, shape s, size_t column, block *b) {
+    if (!task->before || task->rows < s.m || task->columns - column < HT_LANES * s.m) return false;
+    int32_t is_right[HT_LANES];
+    for (size_t lane = 0; lane < HT_LANES; lane++) {
+        is_right[lane] = -1;
+        for (size_t i = 0; i < s.m; i++) {
+            const uint8_t *row = task->before + i * task->before_stride;
+            const uint32_t kept = ht_transposable_bits_at(row, column + lane * s.m, s.m);
+            b->before[i][lane] = b->kept[i][lane] = (int32_t)kept;
+            if ((size_t)__builtin_popcount(kept) != s.n) is_right[lane] = 0;
+        }
+    }
+    find_uneven(s, b);
+    find_steps(s, b);
+    for (size_t j = 0; j < s.m; j++) ht_istore(b->reach[0][j], ht_isplat(0));
+    ht_ints better;
+    extend_paths(s, b, &better);
+    ht_istore(b->surplus, ht_ior(better, ht_iload(b->surplus)));
+    for (size_t lane = 0; lane < HT_LANES; lane++) b->is_exact[lane] = b->surplus[lane] ? 0 : is_right[lane];
+    return true;
+}
+
+HT_INLINE bool are_all_exact(const block *b) { return !ht_inonzero(ht_ixor(ht_iload(b->is_exact), ht_isplat(-1))); }
+
+HT_INLINE void keep_exact(shape s, block *b) {
+    const ht_imask is_exact = ht_ihas(ht_iload(b->is_exact), ht_isplat(1));
+    for (size_t i = 0; i < s.m; i++) ht_istore(b->kept[i], ht_iwhere(is_exact, at(b->before, i), at(b->kept, i)));
 }
 
 // MARK: 2:4
@@ -412,6 +451,12 @@ HT_INLINE void keep_by_pairs(block *b) {
 
 // MARK: the task
 
+HT_INLINE void keep_best(shape s, block *b) {
+    set_prices(s, b);
+    keep_by_rows(s, b);
+    level_columns(s, b);
+}
+
 HT_INLINE void solve(const ht_transposable_task *task, const size_t n, const size_t m) {
     const shape s = shape_of(n, m);
     block b;
@@ -420,9 +465,9 @@ HT_INLINE void solve(const ht_transposable_task *task, const size_t n, const siz
         if (n == 2 && m == 4) {
             keep_by_pairs(&b);
         } else {
-            set_prices(s, &b);
-            keep_by_rows(s, &b);
-            level_columns(s, &b);
+            const bool has_mask = find_exact(task, s, column, &b);
+            if (!has_mask || !are_all_exact(&b)) keep_best(s, &b);
+            if (has_mask) keep_exact(s, &b);
         }
         store(task, s, column, &b);
     }

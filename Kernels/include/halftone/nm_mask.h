@@ -22,23 +22,28 @@ HT_API ht_status ht_nm_conv_mask_refresh_f32(const ht_conv_shape *shape, size_t 
                                              size_t w_stride, uint8_t *mask, size_t mask_stride, size_t *changed,
                                              const ht_options *options);
 
-/// How a transposable mask is found.
+/// How good a transposable mask has to be. The exact one is found in less time than the two others take, at every
+/// pattern (Kernels/masks/README.md has figures), so that all three write it.
 typedef enum ht_transposable_method {
     HT_TRANSPOSABLE_EXACT = 0,  // the largest sum of |w| that there is
-    HT_TRANSPOSABLE_GREEDY = 1,  // entries by descending |w| where row and column have room, filled up, then the best
-                                 // exchanges of two entries while any gains (Hubara et al. 2021, and exchanges)
-    HT_TRANSPOSABLE_DYKSTRA = 2,  // an entropy-regularised transport plan by Dykstra's projections, rounded as GREEDY
-                                  // does, then exchanges (Meng et al. 2025, TSENOR)
+    HT_TRANSPOSABLE_GREEDY = 1,  // at least that of entries by descending |w| where row and column have room, filled
+                                 // up, then exchanges of two entries while any gains (Hubara et al. 2021)
+    HT_TRANSPOSABLE_DYKSTRA = 2,  // at least that of an entropy-regularised transport plan by Dykstra's projections,
+                                  // rounded, then exchanges (Meng et al. 2025, TSENOR)
 } ht_transposable_method;
 
 /// A mask that is N:M both ways (Hubara et al. 2021, "Accelerated sparse neural training"): W is cut into tiles of M
-/// rows and M columns; in each tile each row and each column keeps N weights, so that the sum of |w| is as large as the
-/// method finds. The last tiles of t rows or columns keep min(N, t) in each of their columns or rows where that is
-/// possible for both, and never more than N; what they keep is as large as if weights of 0 lay behind the edge that are
-/// never kept. |w| of a NaN counts as larger than any sum of others, of infinity as the largest below that; a tile with
-/// such weights keeps as many of these as it can. Of masks with equal sums it is not said which one is found, but it is
-/// the same on every ISA and for any thread count. Patterns: 1 <= N <= M <= 32.
-/// Errors: as ht_nm_mask_f32; PATTERN for M > 32, an unknown method, and rows that share patterns.
+/// rows and M columns, and in each tile each row and each column keeps N weights, so that the sum of |w| is the largest
+/// that there is. The last tiles of fewer rows or columns are solved as if weights of 0, smaller than any weight, lay
+/// behind the edge: a row or column of M weights keeps N of them, a shorter one N or fewer.
+///
+/// Sums are compared exactly, in integers: a weight counts as 1 + |w| in units of 2^-26 (M <= 8), 2^-25 (M <= 16) or
+/// 2^-24 of the power of two above the largest finite |w| of its tile (2^-125 where there is none or only smaller
+/// ones), rounded down. So what is kept is at most N M units below the largest sum of |w| itself. Infinities and NaNs
+/// count the same, as more than M finite weights, so that a tile keeps as many of them as it can; in such a tile units
+/// are 2^(1 + ceil(log2 M)) times as large. Of masks with equal sums it is not said which one is found, but it is the
+/// same on every ISA and for any thread count. Patterns: 1 <= N <= M <= 32. Errors: as ht_nm_mask_f32, ISA; PATTERN for
+/// M > 32, an unknown method, and rows that share patterns.
 HT_API ht_status ht_nm_transposable_mask_f32(size_t o, size_t k, size_t n, size_t m, ht_transposable_method method,
                                              const float *w, size_t w_stride, uint8_t *mask, size_t mask_stride,
                                              const ht_options *options);
@@ -49,8 +54,9 @@ HT_API ht_status ht_nm_transposable_mask_bf16(size_t o, size_t k, size_t n, size
                                               const uint16_t *w, size_t w_stride, uint8_t *mask, size_t mask_stride,
                                               const ht_options *options);
 
-/// The exact mask from one that was exact for earlier weights: tiles in which it still is are left alone. changed as in
-/// ht_nm_mask_refresh_f32. A mask that is none is put right as well. Errors: as ht_nm_transposable_mask_f32.
+/// The exact mask from one that was exact for earlier weights: tiles in which it still is, or is as good, are left
+/// alone. changed as in ht_nm_mask_refresh_f32. A mask that is none is put right as well. Errors: as
+/// ht_nm_transposable_mask_f32.
 HT_API ht_status ht_nm_transposable_refresh_f32(size_t o, size_t k, size_t n, size_t m, const float *w, size_t w_stride,
                                                 uint8_t *mask, size_t mask_stride, size_t *changed,
                                                 const ht_options *options);
