@@ -227,6 +227,7 @@ static void check_shape(shape s, ht_dtype type, kind k, size_t gap) {
     CHECK(tails_are_clear(&first, s.k));
     check_tiles(s, &w, type, &first);
     EACH_ISA(options) {
+        if (options.isa == HT_ISA_REF && options.threads == 1) continue;  // that was the first
         matrix mask = make_matrix(s.o, (s.k + 7) / 8, gap);
         checking("transposable %zu:%zu of %zu x %zu, type %d, kind %d, %s", s.n, s.m, s.o, s.k, type, k,
                  ht_isa_name(options.isa));
