@@ -107,30 +107,35 @@ static ht_status check_operands(step_job *job, const ht_nm_step *step) {
 
 // MARK: in one pass
 
-// Columns of W, whole blocks of the forward blob, are taken at once: their masks are made and the quads of rows packed
-// as the rows lie, and what is kept of them stays in the L2 cache, from where it is packed backward in the order of the
-// permutation. So W is read once, and lines of memory are written once.
+// Columns of W, some whole blocks of the forward blob, are taken at once: masked, and packed forward, as the rows lie.
+// What is kept of each block lies side by side in memory of the call's own, from where it is packed backward in the
+// order of the permutation, block by block, each small enough for the L2 cache. So W is read once, and each line of the
+// blobs is written once.
 typedef struct stripes {
     const step_job *job;
     ht_nm_packing packing[2];  // of one group
     size_t rows;  // of the group
     size_t blocks, most;  // of the forward blob; most of a stripe
     size_t parts;  // each with memory of its own
-    size_t kept_stride;  // floats
-    size_t bits_stride;
     char *memory;
     size_t part_bytes;
 } stripes;
 
-enum { kept_bytes = 1 << 20, prefetched_quads = 2 };
+enum {
+    stripe_columns = 1024,  // a page of 4 KB: of fewer columns more than these would be fetched by the cores
+    kept_bytes = 16 << 20,  // of a stripe, so that it stays in L3
+    rows_ahead = HT_NM_QUAD
+};
 
-// Of the weights that are kept of a row, with the bits of some.
-static float *kept_line(const stripes *s, char *memory, size_t row) {
-    return (float *)(void *)memory + row * s->kept_stride;
+// Of what is kept of block b of a stripe, and of its bits.
+static float *kept_line(const stripes *s, char *memory, size_t b, size_t row) {
+    return (float *)(void *)memory + (b * s->rows + row) * s->packing[FORWARD].layout.block_slots;
 }
 
-static uint8_t *bits_line(const stripes *s, char *memory, size_t row) {
-    return (uint8_t *)memory + s->rows * s->kept_stride * sizeof(float) + row * s->bits_stride;
+static uint8_t *bits_line(const stripes *s, char *memory, size_t b, size_t row) {
+    const ht_nm_layout *l = &s->packing[FORWARD].layout;
+    return (uint8_t *)kept_line(s, memory, s->most, 0) + HT_NM_KEPT_SLACK * sizeof(float) +
+           (b * s->rows + row) * (l->block_columns / 8);
 }
 
 static const float *weights_at(const stripes *s, size_t row, size_t column) {
@@ -138,72 +143,76 @@ static const float *weights_at(const stripes *s, size_t row, size_t column) {
     return (const float *)(const void *)((const char *)p->w + (p->first_row + row) * p->w_stride) + column;
 }
 
-static void prefetch_row(const stripes *s, size_t row, size_t column, size_t columns) {
-    const char *from = (const char *)weights_at(s, row < s->rows ? row : 0, column);
-    for (size_t i = 0; i < columns * sizeof(float); i += HT_ALIGNMENT) __builtin_prefetch(from + i, 0, 2);
+static void prefetch(const void *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += HT_ALIGNMENT) __builtin_prefetch((const char *)from + i, 0, 2);
 }
 
-static void mask_row(const stripes *s, size_t row, size_t column, size_t columns, uint8_t *bits) {
+// Makes the mask of block b of a stripe that begins at `block`, and fetches what is masked a little later: few lines at
+// a time, or loads would wait.
+static void mask_row(const stripes *s, size_t row, size_t block, size_t b, uint8_t *bits) {
     const step_job *job = s->job;
-    job->mask_forward(weights_at(s, row, column), columns, job->places.n, job->places.m, NULL, bits);
+    const size_t width = s->packing[FORWARD].layout.block_columns, column = (block + b) * width;
+    if (row + rows_ahead < s->rows) prefetch(weights_at(s, row + rows_ahead, column), width * sizeof(float));
+    job->mask_forward(weights_at(s, row, column), width, job->places.n, job->places.m, NULL, bits);
     if (job->mask)
-        memcpy(job->mask + (s->packing[FORWARD].first_row + row) * job->mask_stride + column / 8, bits, columns / 8);
+        memcpy(job->mask + (s->packing[FORWARD].first_row + row) * job->mask_stride + column / 8, bits, width / 8);
 }
 
-// Rows behind the last quad are those of the last row, kept nowhere.
-static void pack_quad(const stripes *s, size_t row, size_t block, size_t blocks, char *memory) {
+// Rows behind the last are those of the last, kept nowhere.
+static void pack_quad(const stripes *s, size_t row, size_t block, size_t b, char *memory) {
     const ht_nm_layout *l = &s->packing[FORWARD].layout;
-    const size_t columns = blocks * l->block_columns, column = block * l->block_columns;
-    const bool is_whole = row + HT_NM_QUAD <= s->rows, is_wanted = s->job->is_wanted[FORWARD] && is_whole;
-    ht_nm_row_lines lines = {.is_full = true, .streams = ht_nm_streams(l)};
-    float *kept[HT_NM_QUAD];
-    uint8_t *bits[HT_NM_QUAD];
+    const bool is_wanted = s->job->is_wanted[FORWARD] && row + HT_NM_QUAD <= s->rows;
+    ht_nm_row_lines lines = {.is_full = true,
+                             .values = (void *)ht_nm_values(l, s->packing->packed, block + b, row / HT_NM_QUAD),
+                             .fields = (uint8_t *)ht_nm_indices(l, s->packing->packed, block + b, row / HT_NM_QUAD),
+                             .streams = ht_nm_streams(l)};
     for (size_t r = 0; r < HT_NM_QUAD; r++) {
-        prefetch_row(s, row + r + prefetched_quads * HT_NM_QUAD, column, columns);
-        kept[r] = row + r < s->rows ? kept_line(s, memory, row + r) : NULL;
-        bits[r] = bits_line(s, memory, ht_min(row + r, s->rows - 1));
-        if (kept[r]) mask_row(s, row + r, column, columns, bits[r]);
+        const size_t at = ht_min(row + r, s->rows - 1);
+        uint8_t *bits = bits_line(s, memory, b, at);
+        if (at == row + r) mask_row(s, at, block, b, bits);
+        lines.w[r] = weights_at(s, at, (block + b) * l->block_columns);
+        lines.bits[r] = bits;
+        lines.kept[r] = s->job->is_wanted[BACKWARD] && at == row + r ? kept_line(s, memory, b, at) : NULL;
     }
-    for (size_t b = 0; b < blocks; b++) {
-        for (size_t r = 0; r < HT_NM_QUAD; r++) {
-            lines.w[r] = weights_at(s, ht_min(row + r, s->rows - 1), column + b * l->block_columns);
-            lines.bits[r] = bits[r] + b * l->block_columns / 8;
-            lines.kept[r] = kept[r] ? kept[r] + b * l->block_slots : NULL;
-        }
-        lines.values = is_wanted ? (void *)ht_nm_values(l, s->packing->packed, block + b, row / HT_NM_QUAD) : NULL;
-        lines.fields = (uint8_t *)ht_nm_indices(l, s->packing->packed, block + b, row / HT_NM_QUAD);
-        s->job->calls->pack_rows(l, &lines);
-    }
+    if (!is_wanted) lines.values = NULL;
+    if (is_wanted || s->job->is_wanted[BACKWARD]) s->job->calls->pack_rows(l, &lines);
 }
 
-static void pack_places(const stripes *s, size_t b, size_t column, size_t columns, char *memory) {
+// Block `to` of the backward weights, of the columns of block b of a stripe that begins at `block`.
+static void pack_places(const stripes *s, size_t to, size_t block, size_t b, char *memory) {
     const ht_nm_packing *p = &s->packing[BACKWARD];
     const ht_nm_layout *l = &p->layout;
+    const size_t columns = s->packing[FORWARD].layout.block_columns, bundle = (block + b) * columns / HT_NM_QUAD;
     const float *w[HT_NM_MAX_COLUMNS];
     const uint8_t *bits[HT_NM_MAX_COLUMNS];
     for (size_t i = 0; i < l->block_columns; i++) {
-        const size_t place = b * l->block_columns + i,
-                     row = p->permutation ? p->permutation[place] - p->first_row : place;
-        w[i] = kept_line(s, memory, row);
-        bits[i] = bits_line(s, memory, row);
+        const size_t place = to * l->block_columns + i;
+        const size_t row = p->permutation ? p->permutation[place] - p->first_row : place;
+        w[i] = kept_line(s, memory, b, row);
+        bits[i] = bits_line(s, memory, b, row);
     }
-    s->job->calls->pack_columns(
-        l, &(ht_nm_column_lines){.w = w,
-                                 .is_kept = true,
-                                 .bits = bits,
-                                 .columns = columns,
-                                 .values = (void *)ht_nm_values(l, p->packed, b, column / HT_NM_QUAD),
-                                 .fields = (uint8_t *)ht_nm_indices(l, p->packed, b, column / HT_NM_QUAD),
-                                 .streams = ht_nm_streams(l)});
+    s->job->calls->pack_columns(l, &(ht_nm_column_lines){.w = w,
+                                                         .is_kept = true,
+                                                         .bits = bits,
+                                                         .columns = columns,
+                                                         .values = (void *)ht_nm_values(l, p->packed, to, bundle),
+                                                         .fields = (uint8_t *)ht_nm_indices(l, p->packed, to, bundle),
+                                                         .streams = ht_nm_streams(l)});
 }
 
+// What a block kept is fetched while the one before is packed.
 static void pack_stripe(const stripes *s, size_t block, size_t blocks, char *memory) {
-    const size_t width = s->packing[FORWARD].layout.block_columns, columns = blocks * width;
-    const ht_nm_layout *backward = &s->packing[BACKWARD].layout;
-    for (size_t row = 0; row < s->rows; row += HT_NM_QUAD) pack_quad(s, row, block, blocks, memory);
-    if (!s->job->is_wanted[BACKWARD]) return;
-    for (size_t b = 0; b < backward->columns / backward->block_columns; b++)
-        pack_places(s, b, block * width, columns, memory);
+    const ht_nm_layout *l = &s->packing[FORWARD].layout, *backward = &s->packing[BACKWARD].layout;
+    const size_t ways = backward->columns / backward->block_columns;
+    for (size_t row = 0; row < s->rows; row += HT_NM_QUAD)
+        for (size_t b = 0; b < blocks; b++) pack_quad(s, row, block, b, memory);
+    for (size_t b = 0; b < blocks && s->job->is_wanted[BACKWARD]; b++)
+        for (size_t to = 0; to < ways; to++) {
+            const size_t begin = s->rows * to / ways, end = s->rows * (to + 1) / ways;
+            if (b + 1 < blocks)
+                prefetch(kept_line(s, memory, b + 1, begin), (end - begin) * l->block_slots * sizeof(float));
+            pack_places(s, to, block, b, memory);
+        }
 }
 
 static void pack_part(void *context, size_t part) {
@@ -221,12 +230,11 @@ static stripes make_stripes(const step_job *job, int threads) {
     if (!job->calls || !ht_nm_packs_rows(l) || !ht_nm_packs_columns(backward) || l->of.taps > 1) return s;
     s.blocks = l->rows ? l->columns / l->block_columns : 0;
     if (s.blocks == 0) return s;
-    const size_t line = l->block_slots * sizeof(float);
-    s.most = ht_max(1, ht_min(kept_bytes / line / l->rows, ht_ceil_div(s.blocks, (size_t)threads)));
+    const size_t kept = l->rows * l->block_slots * sizeof(float), bits = l->rows * (l->block_columns / 8);
+    const size_t fit = ht_min(stripe_columns / l->block_columns, kept_bytes / kept);
+    s.most = ht_max(1, ht_min(fit, ht_ceil_div(s.blocks, (size_t)threads)));
     s.parts = ht_min((size_t)threads, ht_ceil_div(s.blocks, s.most));
-    s.kept_stride = s.most * l->block_slots + HT_NM_KEPT_SLACK;
-    s.bits_stride = s.most * l->block_columns / 8;
-    s.part_bytes = ht_round_up(s.rows * (s.kept_stride * sizeof(float) + s.bits_stride), HT_ALIGNMENT);
+    s.part_bytes = ht_round_up(s.most * (kept + bits) + HT_NM_KEPT_SLACK * sizeof(float), HT_ALIGNMENT);
     return s;
 }
 
