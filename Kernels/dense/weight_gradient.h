@@ -64,6 +64,55 @@ static void pack_image(const ht_weight_gradient_task *task, size_t t, size_t sam
     }
 }
 
+// Some samples that are outputs at one tap, the last tap first.
+typedef struct outputs_at {
+    size_t tap, output, count;
+} outputs_at;
+
+static outputs_at outputs_from(const ht_weight_gradient_task *task, size_t t, size_t end) {
+    const size_t output = t % task->outputs;
+    return (outputs_at){t / task->outputs, output, ht_min(task->outputs - output, end - t)};
+}
+
+// Of the outputs at a tap what each of some pixels sees: [output][ROWS], zero behind the last pixel.
+static void pack_seen(const ht_weight_gradient_task *task, const outputs_at *at, size_t pixel, size_t rows, float *to) {
+    const void *lines[ROWS] = {NULL};
+    ht_nm_image_pixels(task->image, task->dy + at->output, task->dy_stride, pixel, rows, at->tap, NULL, lines);
+    for (size_t r = 0; r < ROWS; r++) {
+        const float *line = lines[r];
+        for (size_t i = 0; i < at->count; i++) to[i * ROWS + r] = line ? line[i] : 0;
+    }
+}
+
+// As pack_dy, where dY is an image.
+static void pack_image_dy(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t o, size_t end,
+                          float *to) {
+    for (; o < end; o += ROWS)
+        for (size_t i = 0; i < samples;) {
+            const outputs_at at = outputs_from(task, t + i, t + samples);
+            pack_seen(task, &at, o, ht_min(ROWS, end - o), to);
+            to += at.count * ROWS;
+            i += at.count;
+        }
+}
+
+// As pack_x, where X is W.
+static void pack_w(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t k, size_t columns, float *to) {
+    if (columns < WIDTH) memset(to, 0, samples * WIDTH * sizeof *to);
+    for (size_t i = 0; i < samples;) {
+        const outputs_at at = outputs_from(task, t + i, t + samples);
+        const size_t column = (task->tap_count - 1 - at.tap) * task->channels + k;
+        for (size_t n = 0; n < at.count; n++, i++, to += WIDTH)
+            copy_pixel(line_of(task->x, task->x_stride, at.output + n) + column, columns, to);
+    }
+}
+
+typedef void pack_samples(const ht_weight_gradient_task *task, size_t t, size_t samples, size_t first, size_t last,
+                          float *to);
+
+static pack_samples *const dy_packs[] = {pack_dy, pack_dy, pack_image_dy};
+static pack_samples *const x_packs[] = {pack_x, pack_image, pack_w};
+
 // Rows of dW are far apart, and no core fetches the next tile by itself.
 HT_INLINE void fetch_tile(const float *dw, size_t dw_stride, size_t rows) {
     for (size_t r = 0; r < rows; r++) {
@@ -115,10 +164,10 @@ static void weight_gradient(const ht_weight_gradient_task *task) {
     for (size_t t = 0; t < task->t; t += HT_DENSE_SAMPLES)
         for (size_t o = task->o_begin; o < task->o_end; o += HT_DENSE_ROWS) {
             const size_t samples = ht_min(HT_DENSE_SAMPLES, task->t - t), end = ht_min(task->o_end, o + HT_DENSE_ROWS);
-            pack_dy(task, t, samples, o, end, dy);
+            dy_packs[task->product](task, t, samples, o, end, dy);
             for (size_t k = task->k_begin; k < task->k_end; k += WIDTH) {
                 const size_t columns = ht_min(WIDTH, task->k_end - k);
-                (task->image ? pack_image : pack_x)(task, t, samples, k, columns, x);
+                x_packs[task->product](task, t, samples, k, columns, x);
                 for (size_t r = o; r < end; r += ROWS)
                     add_tile(dy + (r - o) * samples, x, samples, t == 0, dw_at(task, r, k), task->dw_stride,
                              ht_min(ROWS, end - r), columns);

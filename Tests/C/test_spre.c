@@ -592,6 +592,34 @@ static void test_conv_weight_gradient(bool special) {
     free_branches(&b);
 }
 
+static void test_conv_input_gradient(bool special) {
+    ht_conv_shape s = random_shape(true);
+    if (!below(4)) s.channels = s.outputs = s.groups = 1 + below(9);
+    branches b = make_branches(s, 1, 1, below(3));  // 1:1 keeps everything
+    checking("dense input gradient, %zu images of %zux%zux%zu, %zu outputs, %zux%zu, %zu groups, stride %zu %zu",
+             s.images, s.height, s.width, s.channels, s.outputs, s.kernel_height, s.kernel_width, s.groups, s.stride_y,
+             s.stride_x);
+    backward all = {.b = &b, .n = 1, .m = 1, .mask = b.mask};
+    for (size_t o = 0; o < s.outputs && b.mask.columns; o++) memset(element(&b.mask, o, 0), 0xff, b.mask.columns);
+    matrix dy = random_image(y_pixels(&b), s.outputs, HT_ORDER_ROWS, below(3));
+    matrix expected = make_matrix(x_pixels(&b), s.channels, HT_DTYPE_F32, HT_ORDER_ROWS, 0);
+    if (special) set_specials(&dy, 2), set_specials(&b.w, 1);
+    for (size_t pixel = 0; pixel < x_pixels(&b); pixel++)
+        for (size_t channel = 0; channel < s.channels; channel++)
+            *(float *)element(&expected, pixel, channel) = backward_chain(&all, false, &dy, pixel, channel);
+    ht_isa list[16];
+    const size_t count = runnable("weight_gradient_f32", list, COUNT(list));
+    for (size_t i = 0; i < 2 * count; i++) {
+        matrix dx = make_matrix(x_pixels(&b), s.channels, HT_DTYPE_F32, HT_ORDER_ROWS, i % 3);
+        const ht_options options = {.threads = 1 + (int)(i & 1), .isa = list[i / 2]};
+        CHECK(!ht_conv_input_gradient_f32(&s, dy.data, dy.stride, b.w.data, b.w.stride, dx.data, dx.stride, &options));
+        CHECK(same(&dx, &expected));
+        free_matrix(&dx);
+    }
+    free_matrix(&dy), free_matrix(&expected);
+    free_branches(&b);
+}
+
 static void test_second_gradient(void) {
     branches b = make_branches(random_shape(true), 2, 4, below(3));
     checking("gradient of the second branch");
@@ -943,6 +971,12 @@ static void test_gradient_errors(void) {
     EXPECT(HT_ERROR_ALIGNMENT, ht_conv_weight_gradient_f32(&small, dy, 0, x, 0, NULL, (float *)(output + 2), 0, NULL));
     EXPECT(HT_ERROR_CONV, ht_conv_weight_gradient_f32(&broken, dy, 0, x, 0, NULL, dw, 0, NULL));
     EXPECT(HT_ERROR_CONV, ht_conv_weight_gradient_f32(&padded, dy, 0, x, 0, NULL, dw, 0, NULL));
+    EXPECT(HT_ERROR_NULL, ht_conv_input_gradient_f32(NULL, dy, 0, dw, 0, dw, 0, NULL));
+    EXPECT(HT_ERROR_NULL, ht_conv_input_gradient_f32(&small, NULL, 0, dw, 0, dw, 0, NULL));
+    EXPECT(HT_ERROR_NULL, ht_conv_input_gradient_f32(&small, dy, 0, NULL, 0, dw, 0, NULL));
+    EXPECT(HT_ERROR_NULL, ht_conv_input_gradient_f32(&small, dy, 0, dw, 0, NULL, 0, NULL));
+    EXPECT(HT_ERROR_STRIDE, ht_conv_input_gradient_f32(&small, dy, 0, dw, 4, dw, 0, NULL));
+    EXPECT(HT_ERROR_CONV, ht_conv_input_gradient_f32(&padded, dy, 0, dw, 0, dw, 0, NULL));
     EXPECT(HT_ERROR_ISA, ht_conv_weight_gradient_f32(&small, dy, 0, x, 0, NULL, dw, 0, &(ht_options){.isa = 99}));
     EXPECT(HT_ERROR_THREADS,
            ht_conv_weight_gradient_f32(&small, dy, 0, x, 0, NULL, dw, 0, &(ht_options){.threads = -1}));
@@ -978,6 +1012,8 @@ void test_spre(void) {
         if (!is_skipped()) test_backward_product();
     for (int i = 0; i < 120; i++)
         if (!is_skipped()) test_conv_weight_gradient(i % 4 == 0);
+    for (int i = 0; i < 120; i++)
+        if (!is_skipped()) test_conv_input_gradient(i % 4 == 0);
     for (int i = 0; i < 40; i++)
         if (!is_skipped()) test_second_gradient();
     for (int i = 0; i < 12; i++)

@@ -118,6 +118,15 @@ HT_API ht_status ht_conv_weight_gradient_f32(const ht_conv_shape *shape, const f
                                              const float *x, size_t x_stride, const uint8_t *taps, float *dw,
                                              size_t dw_stride, const ht_options *options);
 
+/// The dense gradient of a convolution with respect to its input, for masks that are not N:M along the output channels:
+/// dy is as y of ht_nm_conv_f32, dx as its x, w as its dense w, with zeros where it is pruned, any groups. Each dx is
+/// one chain of fused multiply-adds, taps from the last to the first, at each tap the output channels of the group: the
+/// bits of ht_nm_conv_backward_f32 with all of W's entries packed, N = M. Images, options and errors are those of
+/// ht_conv_weight_gradient_f32.
+HT_API ht_status ht_conv_input_gradient_f32(const ht_conv_shape *shape, const float *dy, size_t dy_stride,
+                                            const float *w, size_t w_stride, float *dx, size_t dx_stride,
+                                            const ht_options *options);
+
 /// The file that cblas_sgemm comes from ("libopenblas.so.0"), or "none".
 HT_API const char *ht_blas_runtime(void);
 
