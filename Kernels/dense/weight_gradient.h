@@ -114,48 +114,59 @@ static pack_samples *const dy_packs[] = {pack_dy, pack_dy, pack_image_dy};
 static pack_samples *const x_packs[] = {pack_x, pack_image, pack_w};
 
 // Rows of dW are far apart, and no core fetches the next tile by itself.
-HT_INLINE void fetch_tile(const float *dw, size_t dw_stride, size_t rows) {
+HT_INLINE void fetch_tile(const float *dw, size_t dw_stride, size_t rows, const size_t vectors) {
     for (size_t r = 0; r < rows; r++) {
         HT_UNROLL
-        for (size_t v = 0; v < VECTORS; v++)
+        for (size_t v = 0; v < vectors; v++)
             __builtin_prefetch((const char *)dw + r * dw_stride + v * sizeof(ht_vec), 1, 3);
     }
 }
 
-// Adds the products of some samples to a tile of dW, or begins it.
-static void add_tile(const float *dy, const float *x, size_t samples, bool first, float *dw, size_t dw_stride,
-                     size_t rows, size_t columns) {
+// Adds the products of some samples to a tile of dW, or begins it. `vectors`, a constant, hold all of its columns.
+HT_INLINE void add_vectors(const float *dy, const float *x, size_t samples, bool first, float *dw, size_t dw_stride,
+                           size_t rows, size_t columns, const size_t vectors) {
     ht_vec sums[ROWS][VECTORS];
     ht_lanes in[VECTORS];
     HT_UNROLL
-    for (size_t v = 0; v < VECTORS; v++)
+    for (size_t v = 0; v < vectors; v++)
         in[v] = ht_first_lanes(columns > v * HT_VEC_LANES ? columns - v * HT_VEC_LANES : 0);
     HT_UNROLL
     for (size_t r = 0; r < ROWS; r++) {
         const float *from = (const float *)((const char *)dw + r * dw_stride);
         HT_UNROLL
-        for (size_t v = 0; v < VECTORS; v++)
+        for (size_t v = 0; v < vectors; v++)
             sums[r][v] = first || r >= rows ? ht_vsplat(0) : ht_load_f32(from + v * HT_VEC_LANES, in[v]);
     }
-    fetch_tile(dw, dw_stride, rows);
+    fetch_tile(dw, dw_stride, rows, vectors);
     for (size_t i = 0; i < samples; i++, x += WIDTH, dy += ROWS) {
         ht_vec line[VECTORS];
         HT_UNROLL
-        for (size_t v = 0; v < VECTORS; v++) line[v] = ht_vload(x + v * HT_VEC_LANES);
+        for (size_t v = 0; v < vectors; v++) line[v] = ht_vload(x + v * HT_VEC_LANES);
         HT_UNROLL
         for (size_t r = 0; r < ROWS; r++) {
             ht_vec each = ht_vsplat(dy[r]);
             HT_UNROLL
-            for (size_t v = 0; v < VECTORS; v++) sums[r][v] = ht_vfma(each, line[v], sums[r][v]);
+            for (size_t v = 0; v < vectors; v++) sums[r][v] = ht_vfma(each, line[v], sums[r][v]);
         }
     }
     HT_UNROLL
     for (size_t r = 0; r < ROWS; r++) {
         float *to = (float *)((char *)dw + r * dw_stride);
         HT_UNROLL
-        for (size_t v = 0; v < VECTORS; v++)
+        for (size_t v = 0; v < vectors; v++)
             if (r < rows) ht_store_f32(to + v * HT_VEC_LANES, sums[r][v], in[v]);
     }
+}
+
+// Behind the last whole tile there are often less columns, for which fewer vectors do.
+static void add_tile(const float *dy, const float *x, size_t samples, bool first, float *dw, size_t dw_stride,
+                     size_t rows, size_t columns) {
+    if (columns <= HT_VEC_LANES)
+        add_vectors(dy, x, samples, first, dw, dw_stride, rows, columns, 1);
+    else if (columns <= 2 * HT_VEC_LANES)
+        add_vectors(dy, x, samples, first, dw, dw_stride, rows, columns, 2);
+    else
+        add_vectors(dy, x, samples, first, dw, dw_stride, rows, columns, VECTORS);
 }
 
 // A chain of additions goes on from one block of samples to the next through dW, whose type is the chain's.
