@@ -74,14 +74,30 @@ static outputs_at outputs_from(const ht_weight_gradient_task *task, size_t t, si
     return (outputs_at){t / task->outputs, output, ht_min(task->outputs - output, end - t)};
 }
 
+// A vector of some lines becomes rows of a tile: [value][ROWS].
+HT_INLINE void turn_lines(const float *const *lines, size_t from, size_t values, float *to) {
+    HT_UNROLL
+    for (size_t first = 0; first < ROWS; first += HT_VEC_LANES) {
+        ht_vec r[HT_VEC_LANES];
+        HT_UNROLL
+        for (size_t i = 0; i < HT_VEC_LANES; i++)
+            r[i] = first + i < ROWS && lines[first + i] ? ht_load_f32(lines[first + i] + from, ht_first_lanes(values))
+                                                        : ht_vsplat(0);
+        ht_vtranspose(r);
+        HT_UNROLL
+        for (size_t n = 0; n < HT_VEC_LANES; n++)
+            if (n < values) ht_store_f32(to + n * ROWS + first, r[n], ht_first_lanes(ROWS - first));
+    }
+}
+
 // Of the outputs at a tap what each of some pixels sees: [output][ROWS], zero behind the last pixel.
 static void pack_seen(const ht_weight_gradient_task *task, const outputs_at *at, size_t pixel, size_t rows, float *to) {
-    const void *lines[ROWS] = {NULL};
-    ht_nm_image_pixels(task->image, task->dy + at->output, task->dy_stride, pixel, rows, at->tap, NULL, lines);
-    for (size_t r = 0; r < ROWS; r++) {
-        const float *line = lines[r];
-        for (size_t i = 0; i < at->count; i++) to[i * ROWS + r] = line ? line[i] : 0;
-    }
+    const void *pixels[ROWS] = {NULL};
+    const float *lines[ROWS];
+    ht_nm_image_pixels(task->image, task->dy + at->output, task->dy_stride, pixel, rows, at->tap, NULL, pixels);
+    for (size_t r = 0; r < ROWS; r++) lines[r] = pixels[r];
+    for (size_t i = 0; i < at->count; i += HT_VEC_LANES)
+        turn_lines(lines, i, ht_min(HT_VEC_LANES, at->count - i), to + i * ROWS);
 }
 
 // As pack_dy, where dY is an image.
