@@ -8,9 +8,10 @@ let package = Package(
         .library(name: "HalftoneFiles", targets: ["HalftoneFiles"]),
         .library(name: "CHalftone", targets: ["CHalftone"]),
         .executable(name: "halftone", targets: ["halftone"]),
+        .executable(name: "halftone-experiments", targets: ["HalftoneExperiments"]),
     ],
     dependencies: [
-        // Only the tool needs it: it is fetched with this package, but not built for those that use the libraries.
+        // Only the tools need it: it is fetched with this package, but not built for those that use the libraries.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
     targets: [
@@ -44,8 +45,16 @@ let package = Package(
             ],
             path: "Benchmarks/halftone"
         ),
+        .executableTarget(
+            name: "HalftoneExperiments",
+            dependencies: ["Halftone", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/experiments",
+            exclude: ["Data/README.md"],
+            resources: [.copy("Data/digits.csv")]
+        ),
         .testTarget(name: "HalftoneTests", dependencies: ["CHalftone", "Halftone"]),
         .testTarget(name: "HalftoneToolTests", dependencies: ["CHalftone", "halftone"]),
+        .testTarget(name: "HalftoneExperimentsTests", dependencies: ["HalftoneExperiments"]),
         .testTarget(
             name: "HalftoneFilesTests",
             dependencies: ["Halftone", "HalftoneFiles"],

@@ -1,0 +1,133 @@
+import Halftone
+
+/// A network in two halves: what comes before the first layer that a method changes, and that layer with all behind it.
+final class Network {
+    private let stem: Chain
+    private let body: Chain
+
+    init(stem: [Layer], body: [Layer]) {
+        (self.stem, self.body) = (Chain(stem), Chain(body))
+    }
+
+    var layers: [Layer] { stem.all + body.all }
+    var parameters: [Parameter] { layers.flatMap(\.parameters) }
+
+    /// Masks and packs the weights as they are now.
+    func prepare(_ moment: Moment, _ pass: Pass) throws {
+        for case let layer as PackedLayer in layers { try layer.prepare(moment, pass) }
+    }
+
+    func forward(_ x: [Float], _ pass: Pass) throws -> [Float] {
+        try body.forward(stem.forward(x, pass), pass)
+    }
+
+    func backward(_ dy: [Float], _ pass: Pass) throws {
+        _ = try stem.backward(body.backward(dy, pass), pass)
+    }
+
+    /// The gradient that reaches the inputs of the body, from that of the last forward call's result.
+    func bodyGradient(_ dy: [Float], _ pass: Pass) throws -> [Float] { try body.backward(dy, pass) }
+}
+
+/// The networks that there are.
+enum Architecture: String, CaseIterable, Codable {
+    case cnn, mlp
+}
+
+extension Architecture {
+    /// A new network for images of this size.
+    func network(height: Int, width: Int, _ parts: NetworkParts) throws -> Network {
+        var parts = parts
+        switch self {
+        case .cnn: return try Self.cnn(height, width, &parts)
+        case .mlp: return try Self.mlp(height * width, &parts)
+        }
+    }
+
+    /// Three convolutions of 3 x 3, the first one dense as the classifier is. Images of more than 16 pixels are made
+    /// smaller once more.
+    private static func cnn(_ height: Int, _ width: Int, _ parts: inout NetworkParts) throws -> Network {
+        var (height, width) = (height, width)
+        var stem: [Layer] = parts.dense(parts.convolution(height, width, 1, 16), isFirst: true) + parts.activation()
+        if max(height, width) > 16 {
+            stem.append(MaxPool(height: height, width: width, channels: 16))
+            (height, width) = (height / 2, width / 2)
+        }
+        var body: [Layer] = parts.layer(parts.convolution(height, width, 16, 32))
+        body.append(MaxPool(height: height, width: width, channels: 32))
+        (height, width) = (height / 2, width / 2)
+        body += parts.activation() + parts.layer(parts.convolution(height, width, 32, 64))
+        body += [ReLU(), MeanPool(rows: height * width, features: 64)] + parts.classifier(64)
+        return Network(stem: stem, body: body)
+    }
+
+    private static func mlp(_ pixels: Int, _ parts: inout NetworkParts) throws -> Network {
+        let stem = parts.dense(.matrix(outputs: 128, inputs: pixels), isFirst: true) + parts.activation()
+        let hidden =
+            parts.layer(.matrix(outputs: 128, inputs: 128)) + parts.activation()
+            + parts.layer(.matrix(outputs: 128, inputs: 128))
+        return Network(stem: stem, body: hidden + [ReLU()] + parts.classifier(128))
+    }
+}
+
+/// Makes the layers of a network, as a method has them.
+struct NetworkParts {
+    let method: Method
+    let pattern: NMPattern
+    let searchInterval: Int
+    var random: SplitMix
+
+    func convolution(_ height: Int, _ width: Int, _ channels: Int, _ outputs: Int) -> WeightForm {
+        .filters(
+            ConvShape(
+                height: height, width: width, channels: channels, outputs: outputs, kernel: 3, padding: .same))
+    }
+
+    /// Dense weights and a normalisation.
+    mutating func dense(_ form: WeightForm, isFirst: Bool = false) -> [Layer] {
+        [WeightLayer(form, needsInputGradient: !isFirst, random: &random), BatchNorm(features: form.rows)]
+    }
+
+    mutating func classifier(_ features: Int) -> [Layer] {
+        [WeightLayer(.matrix(outputs: Dataset.classes, inputs: features), hasBias: true, random: &random)]
+    }
+
+    /// Between layers: none where the next layer takes signs.
+    func activation() -> [Layer] { method.kind.isBinary ? [] : [ReLU()] }
+
+    /// Weights that the method trains, and a normalisation.
+    mutating func layer(_ form: WeightForm) -> [Layer] {
+        if let estimator {
+            return [
+                BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random), BatchNorm(features: form.rows),
+            ]
+        }
+        return [WeightLayer(form, sparsity: sparsity, random: &random), BatchNorm(features: form.rows)]
+    }
+
+    private var estimator: BinaryEstimator? {
+        switch method.kind {
+        case .clipped, .mst: .clipped
+        case .reste: .reste
+        case .biPer: .biPer
+        default: nil
+        }
+    }
+
+    private var reuse: ChannelReuse? {
+        method.kind == .mst ? ChannelReuse(strength: method.strength, interval: searchInterval) : nil
+    }
+
+    private var sparsity: Sparsity? {
+        let rule: Sparsity.Rule? =
+            switch method.kind {
+            case .oneShot: .oneShot(after: 0.8)
+            case .vanilla, .spre: .magnitude
+            case .transposable: .transposable
+            case .biMaskRandom: .biMask(.random)
+            case .biMask: .biMask(.assignment)
+            default: nil
+            }
+        return rule.map { Sparsity(pattern: pattern, rule: $0, searchInterval: searchInterval) }
+    }
+}

@@ -1,0 +1,78 @@
+import Halftone
+
+/// One training, as it went.
+struct RunRecord: Codable {
+    let seed: UInt64
+    let accuracy: Double
+    /// The mean loss over the last epoch.
+    let loss: Double
+    /// The sum of |w| that the masks keep over that of all weights under a pattern.
+    let keptMass: Double?
+    /// The entries of the backward masks over those of the forward ones.
+    let retained: Double?
+    /// See `Trainer.Outcome`.
+    let gradientGap: Double?
+    /// How far from even unstructured pruning at the pattern's rate would be over the taps of the convolutions: the mean
+    /// distance of a tap's sparsity from the rate.
+    let spatialDivergence: Double?
+    /// The lengths of the shortest trees over the signs, in signs, over the number of all of them.
+    let treeCost: Double?
+    let secondsPerStep: Double
+    let phases: [String: Double]
+
+    enum CodingKeys: String, CodingKey {
+        case seed, accuracy, loss, retained, phases
+        case keptMass = "kept_mass"
+        case gradientGap = "gradient_gap"
+        case spatialDivergence = "spatial_divergence"
+        case treeCost = "tree_cost"
+        case secondsPerStep = "seconds_per_step"
+    }
+
+    init(seed: UInt64, _ outcome: Trainer.Outcome, _ network: Network) throws {
+        self.seed = seed
+        accuracy = outcome.accuracy
+        loss = outcome.loss
+        gradientGap = outcome.gradientGap
+        let layers = network.layers
+        keptMass = Self.ratio(try layers.compactMap { try ($0 as? WeightLayer)?.keptMass })
+        retained = Self.ratio(layers.compactMap { ($0 as? WeightLayer)?.retainedEntries })
+        treeCost = Self.ratio(try layers.compactMap { try ($0 as? BinaryLayer)?.treeLength })
+        spatialDivergence = nil
+        let perStep = outcome.clock.seconds.mapValues { $0 / Double(outcome.steps) }
+        secondsPerStep = perStep.values.reduce(0, +)
+        phases = Dictionary(uniqueKeysWithValues: perStep.map { ($0.key.rawValue, $0.value) })
+    }
+
+    /// Of parts and wholes of all layers; nil where no layer has any.
+    private static func ratio(_ shares: [(part: Double, whole: Double)]) -> Double? {
+        let whole = shares.reduce(0) { $0 + $1.whole }
+        return whole == 0 ? nil : shares.reduce(0) { $0 + $1.part } / whole
+    }
+}
+
+extension WeightLayer {
+    fileprivate var keptMass: (part: Double, whole: Double)? {
+        get throws {
+            guard let masks else { return nil }
+            let kept = try form.masked(weights.values, masks.forward)
+            return (Self.mass(kept), Self.mass(weights.values))
+        }
+    }
+
+    private static func mass(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double(abs($1)) } }
+
+    fileprivate var retainedEntries: (part: Double, whole: Double)? {
+        masks.map { (Double(($0.backward ?? $0.forward).count), Double($0.forward.count)) }
+    }
+}
+
+extension BinaryLayer {
+    fileprivate var treeLength: (part: Double, whole: Double)? {
+        get throws {
+            guard let signs else { return nil }
+            let figures = try ChannelTree(growing: signs, threads: 1).figures(for: signs)
+            return (Double(figures.distance), Double(signs.rows * signs.columns))
+        }
+    }
+}
