@@ -104,8 +104,8 @@ private func experiments(
     _ network: Architecture, _ kinds: [Method.Kind], _ patterns: [NMPattern], _ strengths: [Float],
     _ options: CommonOptions
 ) -> [Experiment] {
-    kinds.flatMap { kind -> [Experiment] in
-        let schedule = Schedule.standard(kind, options)
+    kinds.filter(network.knows).flatMap { kind -> [Experiment] in
+        let schedule = Schedule.standard(network, kind, options)
         let methods = kind == .mst ? strengths.map { Method(kind: kind, strength: $0) } : [Method(kind: kind)]
         let patterns = kind.isSparse ? patterns.map(Optional.some) : [nil]
         return methods.flatMap { method in
@@ -117,11 +117,17 @@ private func experiments(
 }
 
 extension Schedule {
-    /// SGD for real weights, AdamW for latent ones of signs.
-    fileprivate static func standard(_ kind: Method.Kind, _ options: CommonOptions) -> Schedule {
-        Schedule(
-            epochs: options.epochs ?? (options.quick ? 2 : 15), batch: 50, rate: kind.isBinary ? 0.01 : 0.1,
-            optimizer: kind.isBinary ? .adamW : .sgd, weightDecay: kind.isBinary ? 0 : 5e-4, searchInterval: 20)
+    /// SGD for layers of real weights with batch normalisations, AdamW for transformers and latent weights of signs.
+    fileprivate static func standard(_ network: Architecture, _ kind: Method.Kind, _ options: CommonOptions) -> Schedule {
+        var schedule = Schedule(
+            epochs: options.epochs ?? (options.quick ? 2 : 15), batch: 50, rate: 0.1, optimizer: .sgd,
+            weightDecay: 5e-4, searchInterval: 20)
+        if kind.isBinary {
+            (schedule.optimizer, schedule.rate, schedule.weightDecay) = (.adamW, 0.01, 0)
+        } else if network == .transformer {
+            (schedule.optimizer, schedule.rate, schedule.weightDecay) = (.adamW, 0.003, 0.01)
+        }
+        return schedule
     }
 }
 
@@ -129,6 +135,7 @@ extension Schedule {
 private func runExperiments(_ experiments: [Experiment], _ options: CommonOptions) throws {
     // The gradients of weights are to come from this library's kernels: from some BLAS they would not be the same twice.
     setenv("HALFTONE_BLAS", "none", 0)
+    for path in [options.json, options.csv, options.plot] { try checkWritable(path) }
     var dataset = try Dataset(folder: options.data)
     if options.quick { dataset = dataset.shortened }
     let seeds = options.quick ? 1 : options.seeds
@@ -144,6 +151,9 @@ private func runExperiments(_ experiments: [Experiment], _ options: CommonOption
     print(summaries.accuracyTable)
     print()
     print(summaries.timeTable)
+    if let path = options.json { try Report(dataset, summaries).writeJSON(to: path) }
+    if let path = options.csv { try summaries.csv.write(toFile: path, atomically: true, encoding: .utf8) }
+    if let path = options.plot { try AccuracyPlot(summaries).svg.write(toFile: path, atomically: true, encoding: .utf8) }
 }
 
 extension Dataset {

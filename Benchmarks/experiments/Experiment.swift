@@ -16,7 +16,7 @@ struct Experiment {
             let parts = NetworkParts(
                 method: method, pattern: try pattern ?? .dense, searchInterval: schedule.searchInterval,
                 random: SplitMix(seed: seed, purpose: .weights))
-            let network = try architecture.network(
+            let network = architecture.network(
                 height: dataset.training.height, width: dataset.training.width, parts)
             let trainer = Trainer(network: network, schedule: schedule, dataset: dataset, seed: seed)
             let outcome = try trainer.run { _ in

@@ -31,42 +31,78 @@ final class Network {
 
 /// The networks that there are.
 enum Architecture: String, CaseIterable, Codable {
-    case cnn, mlp
+    case cnn, mlp, transformer
 }
 
 extension Architecture {
+    /// Whether there is such a network: transformers have no layers of signs, and taps are those of convolutions.
+    func knows(_ kind: Method.Kind) -> Bool {
+        switch self {
+        case .cnn: true
+        case .mlp: kind != .spre
+        case .transformer: kind != .spre && !kind.isBinary
+        }
+    }
+
     /// A new network for images of this size.
-    func network(height: Int, width: Int, _ parts: NetworkParts) throws -> Network {
+    func network(height: Int, width: Int, _ parts: NetworkParts) -> Network {
         var parts = parts
         switch self {
-        case .cnn: return try Self.cnn(height, width, &parts)
-        case .mlp: return try Self.mlp(height * width, &parts)
+        case .cnn: return Self.cnn(height, width, &parts)
+        case .mlp: return Self.mlp(height * width, &parts)
+        case .transformer: return Self.transformer(height, width, &parts)
         }
     }
 
     /// Three convolutions of 3 x 3, the first one dense as the classifier is. Images of more than 16 pixels are made
     /// smaller once more.
-    private static func cnn(_ height: Int, _ width: Int, _ parts: inout NetworkParts) throws -> Network {
+    private static func cnn(_ height: Int, _ width: Int, _ parts: inout NetworkParts) -> Network {
         var (height, width) = (height, width)
         var stem: [Layer] = parts.dense(parts.convolution(height, width, 1, 16), isFirst: true) + parts.activation()
         if max(height, width) > 16 {
             stem.append(MaxPool(height: height, width: width, channels: 16))
             (height, width) = (height / 2, width / 2)
         }
-        var body: [Layer] = parts.layer(parts.convolution(height, width, 16, 32))
-        body.append(MaxPool(height: height, width: width, channels: 32))
+        var body: [Layer] = parts.layer(parts.convolution(height, width, 16, 16))
+        body.append(MaxPool(height: height, width: width, channels: 16))
         (height, width) = (height / 2, width / 2)
-        body += parts.activation() + parts.layer(parts.convolution(height, width, 32, 64))
-        body += [ReLU(), MeanPool(rows: height * width, features: 64)] + parts.classifier(64)
+        body += parts.activation() + parts.layer(parts.convolution(height, width, 16, 32))
+        body += [ReLU(), MeanPool(rows: height * width, features: 32)] + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 32))
         return Network(stem: stem, body: body)
     }
 
-    private static func mlp(_ pixels: Int, _ parts: inout NetworkParts) throws -> Network {
+    private static func mlp(_ pixels: Int, _ parts: inout NetworkParts) -> Network {
         let stem = parts.dense(.matrix(outputs: 128, inputs: pixels), isFirst: true) + parts.activation()
         let hidden =
             parts.layer(.matrix(outputs: 128, inputs: 128)) + parts.activation()
             + parts.layer(.matrix(outputs: 128, inputs: 128))
-        return Network(stem: stem, body: hidden + [ReLU()] + parts.classifier(128))
+        return Network(stem: stem, body: hidden + [ReLU()] + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 128)))
+    }
+}
+
+extension Architecture {
+    /// Two blocks over the rows of an image as tokens; what makes tokens of rows is dense as the classifier is.
+    private static func transformer(_ tokens: Int, _ width: Int, _ parts: inout NetworkParts) -> Network {
+        let features = 64
+        let stem: [Layer] =
+            parts.denseLinear(.matrix(outputs: features, inputs: width), isFirst: true)
+            + [parts.positions(tokens, features)]
+        var body: [Layer] = []
+        for _ in 0..<2 {
+            body.append(
+                Residual(
+                    [LayerNorm(features: features)]
+                        + parts.linear(.matrix(outputs: 3 * features, inputs: features))
+                        + [Attention(tokens: tokens, heads: 4, features: features)]
+                        + parts.linear(.matrix(outputs: features, inputs: features))))
+            body.append(
+                Residual(
+                    [LayerNorm(features: features)]
+                        + parts.linear(.matrix(outputs: 2 * features, inputs: features)) + [ReLU()]
+                        + parts.linear(.matrix(outputs: features, inputs: 2 * features))))
+        }
+        body += [LayerNorm(features: features), MeanPool(rows: tokens, features: features)]
+        return Network(stem: stem, body: body + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: features)))
     }
 }
 
@@ -88,8 +124,13 @@ struct NetworkParts {
         [WeightLayer(form, needsInputGradient: !isFirst, random: &random), BatchNorm(features: form.rows)]
     }
 
-    mutating func classifier(_ features: Int) -> [Layer] {
-        [WeightLayer(.matrix(outputs: Dataset.classes, inputs: features), hasBias: true, random: &random)]
+    /// Dense weights and a bias.
+    mutating func denseLinear(_ form: WeightForm, isFirst: Bool = false) -> [Layer] {
+        [WeightLayer(form, hasBias: true, needsInputGradient: !isFirst, random: &random)]
+    }
+
+    mutating func positions(_ tokens: Int, _ features: Int) -> Layer {
+        Positions(tokens: tokens, features: features, random: &random)
     }
 
     /// Between layers: none where the next layer takes signs.
@@ -103,6 +144,11 @@ struct NetworkParts {
             ]
         }
         return [WeightLayer(form, sparsity: sparsity, random: &random), BatchNorm(features: form.rows)]
+    }
+
+    /// Weights under the pattern, and a bias.
+    mutating func linear(_ form: WeightForm) -> [Layer] {
+        [WeightLayer(form, sparsity: sparsity, hasBias: true, random: &random)]
     }
 
     private var estimator: BinaryEstimator? {

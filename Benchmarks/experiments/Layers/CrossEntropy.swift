@@ -19,13 +19,12 @@ func crossEntropy(_ logits: [Float], labels: [Int]) -> (loss: Double, gradient: 
     return (loss / Double(labels.count), gradient)
 }
 
-/// How many samples have their largest logit at their label.
+/// How many samples have their largest logit, of equal ones the first, at their label.
 func hits(_ logits: [Float], labels: [Int]) -> Int {
     let classes = logits.count / labels.count
     return labels.indices.count { sample in
         let row = logits[sample * classes..<(sample + 1) * classes]
         guard let largest = row.max() else { return false }
-        return row[row.startIndex + labels[sample]] == largest
-            && row.firstIndex(of: largest) == row.startIndex + labels[sample]
+        return row.firstIndex(of: largest) == row.startIndex + labels[sample]
     }
 }

@@ -1,0 +1,86 @@
+import Foundation
+import Halftone
+import Testing
+
+@testable import HalftoneExperiments
+
+/// Layers whose gradients are those of what they compute. Values are f32, so that differences have an error of about
+/// 1e-7 / 1e-2 of the sums.
+@Suite struct LayerTests {
+    private static let tolerance = 5e-3
+
+    private func check(_ layer: Layer, inputs: Int) throws {
+        let check = try GradientCheck(layer, inputs: inputs, seed: 1)
+        #expect(try check.inputError() < Self.tolerance)
+        for parameter in layer.all.flatMap(\.parameters) {
+            #expect(try check.parameterError(parameter) < Self.tolerance)
+        }
+    }
+
+    private var random: SplitMix { SplitMix(seed: 3, purpose: .weights) }
+
+    private func filters(_ height: Int, _ width: Int, _ channels: Int, _ outputs: Int) -> WeightForm {
+        .filters(
+            ConvShape(height: height, width: width, channels: channels, outputs: outputs, kernel: 3, padding: .same))
+    }
+
+    @Test func linear() throws {
+        var random = random
+        try check(WeightLayer(.matrix(outputs: 5, inputs: 7), hasBias: true, random: &random), inputs: 3 * 7)
+    }
+
+    @Test func convolution() throws {
+        var random = random
+        try check(WeightLayer(filters(3, 4, 3, 5), random: &random), inputs: 2 * 3 * 4 * 3)
+    }
+
+    @Test func batchNorm() throws { try check(BatchNorm(features: 3), inputs: 8 * 3) }
+
+    @Test func layerNorm() throws { try check(LayerNorm(features: 6), inputs: 4 * 6) }
+
+    @Test func attention() throws { try check(Attention(tokens: 3, heads: 2, features: 4), inputs: 2 * 3 * 12) }
+
+    @Test func positions() throws {
+        var random = random
+        try check(Positions(tokens: 2, features: 3, random: &random), inputs: 2 * 6)
+    }
+
+    @Test func pools() throws {
+        try check(MeanPool(rows: 4, features: 3), inputs: 2 * 12)
+        try check(MaxPool(height: 5, width: 4, channels: 2), inputs: 2 * 40)
+    }
+
+    @Test func relu() throws { try check(ReLU(), inputs: 20) }
+
+    @Test func residual() throws {
+        var random = random
+        try check(
+            Residual([
+                LayerNorm(features: 4), WeightLayer(.matrix(outputs: 4, inputs: 4), hasBias: true, random: &random),
+            ]), inputs: 3 * 4)
+    }
+
+    /// Masks get no gradient, inputs that of the masked weights.
+    @Test(arguments: ["2:4", "1:16"]) func sparseInputs(pattern: String) throws {
+        var random = random
+        let sparsity = Sparsity(
+            pattern: try #require(NMPattern(pattern)), rule: .magnitude, searchInterval: 1)
+        for (form, inputs) in [(WeightForm.matrix(outputs: 6, inputs: 32), 3 * 32), (filters(3, 3, 16, 4), 9 * 16)] {
+            let layer = WeightLayer(form, sparsity: sparsity, random: &random)
+            #expect(try GradientCheck(layer, inputs: inputs, seed: 2).inputError() < Self.tolerance)
+        }
+    }
+
+    @Test func crossEntropyOfLogits() {
+        let logits: [Float] = [0.5, -1, 2, 0.25, 3, -0.5]
+        let labels = [2, 0]
+        let gradient = crossEntropy(logits, labels: labels).gradient
+        for i in logits.indices {
+            var (above, below) = (logits, logits)
+            above[i] += 1e-2
+            below[i] -= 1e-2
+            let change = crossEntropy(above, labels: labels).loss - crossEntropy(below, labels: labels).loss
+            #expect(abs(change / Double(above[i] - below[i]) - Double(gradient[i])) < 1e-5)
+        }
+    }
+}
