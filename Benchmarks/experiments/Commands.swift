@@ -118,7 +118,8 @@ private func experiments(
 
 extension Schedule {
     /// SGD for layers of real weights with batch normalisations, AdamW for transformers and latent weights of signs.
-    fileprivate static func standard(_ network: Architecture, _ kind: Method.Kind, _ options: CommonOptions) -> Schedule {
+    fileprivate static func standard(_ network: Architecture, _ kind: Method.Kind, _ options: CommonOptions) -> Schedule
+    {
         var schedule = Schedule(
             epochs: options.epochs ?? (options.quick ? 2 : 15), batch: 50, rate: 0.1, optimizer: .sgd,
             weightDecay: 5e-4, searchInterval: 20)
@@ -153,7 +154,9 @@ private func runExperiments(_ experiments: [Experiment], _ options: CommonOption
     print(summaries.timeTable)
     if let path = options.json { try Report(dataset, summaries).writeJSON(to: path) }
     if let path = options.csv { try summaries.csv.write(toFile: path, atomically: true, encoding: .utf8) }
-    if let path = options.plot { try AccuracyPlot(summaries).svg.write(toFile: path, atomically: true, encoding: .utf8) }
+    if let path = options.plot {
+        try AccuracyPlot(summaries).svg.write(toFile: path, atomically: true, encoding: .utf8)
+    }
 }
 
 extension Dataset {

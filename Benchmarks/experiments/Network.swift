@@ -67,7 +67,9 @@ extension Architecture {
         body.append(MaxPool(height: height, width: width, channels: 16))
         (height, width) = (height / 2, width / 2)
         body += parts.activation() + parts.layer(parts.convolution(height, width, 16, 32))
-        body += [ReLU(), MeanPool(rows: height * width, features: 32)] + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 32))
+        body +=
+            [ReLU(), MeanPool(rows: height * width, features: 32)]
+            + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 32))
         return Network(stem: stem, body: body)
     }
 
@@ -76,7 +78,8 @@ extension Architecture {
         let hidden =
             parts.layer(.matrix(outputs: 128, inputs: 128)) + parts.activation()
             + parts.layer(.matrix(outputs: 128, inputs: 128))
-        return Network(stem: stem, body: hidden + [ReLU()] + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 128)))
+        return Network(
+            stem: stem, body: hidden + [ReLU()] + parts.denseLinear(.matrix(outputs: Dataset.classes, inputs: 128)))
     }
 }
 
@@ -121,12 +124,15 @@ struct NetworkParts {
 
     /// Dense weights and a normalisation.
     mutating func dense(_ form: WeightForm, isFirst: Bool = false) -> [Layer] {
-        [WeightLayer(form, needsInputGradient: !isFirst, random: &random), BatchNorm(features: form.rows)]
+        [
+            WeightLayer(DensePacker(form), needsInputGradient: !isFirst, random: &random),
+            BatchNorm(features: form.rows),
+        ]
     }
 
     /// Dense weights and a bias.
     mutating func denseLinear(_ form: WeightForm, isFirst: Bool = false) -> [Layer] {
-        [WeightLayer(form, hasBias: true, needsInputGradient: !isFirst, random: &random)]
+        [WeightLayer(DensePacker(form), hasBias: true, needsInputGradient: !isFirst, random: &random)]
     }
 
     mutating func positions(_ tokens: Int, _ features: Int) -> Layer {
@@ -143,12 +149,12 @@ struct NetworkParts {
                 BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random), BatchNorm(features: form.rows),
             ]
         }
-        return [WeightLayer(form, sparsity: sparsity, random: &random), BatchNorm(features: form.rows)]
+        return [WeightLayer(packer(form), random: &random), BatchNorm(features: form.rows)]
     }
 
     /// Weights under the pattern, and a bias.
     mutating func linear(_ form: WeightForm) -> [Layer] {
-        [WeightLayer(form, sparsity: sparsity, hasBias: true, random: &random)]
+        [WeightLayer(packer(form), hasBias: true, random: &random)]
     }
 
     private var estimator: BinaryEstimator? {
@@ -164,16 +170,14 @@ struct NetworkParts {
         method.kind == .mst ? ChannelReuse(strength: method.strength, interval: searchInterval) : nil
     }
 
-    private var sparsity: Sparsity? {
-        let rule: Sparsity.Rule? =
-            switch method.kind {
-            case .oneShot: .oneShot(after: 0.8)
-            case .vanilla, .spre: .magnitude
-            case .transposable: .transposable
-            case .biMaskRandom: .biMask(.random)
-            case .biMask: .biMask(.assignment)
-            default: nil
-            }
-        return rule.map { Sparsity(pattern: pattern, rule: $0, searchInterval: searchInterval) }
+    private func packer(_ form: WeightForm) -> WeightPacker {
+        switch method.kind {
+        case .oneShot: OneShotPacker(form, pattern, after: 0.8)
+        case .vanilla, .spre: MagnitudePacker(form, pattern)
+        case .transposable: TransposablePacker(form, pattern)
+        case .biMaskRandom: BiMaskPacker(form, pattern, BiMaskSearch(method: .random), interval: searchInterval)
+        case .biMask: BiMaskPacker(form, pattern, BiMaskSearch(), interval: searchInterval)
+        case .dense, .clipped, .reste, .biPer, .mst: DensePacker(form)
+        }
     }
 }

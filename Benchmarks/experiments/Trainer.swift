@@ -9,15 +9,12 @@ struct Schedule: Codable {
     var rate: Double
     var optimizer: Optimizer.Kind
     var weightDecay: Double
-    /// What SR-STE adds of a pruned weight to its gradient.
-    var pruningDecay = 2e-4
     /// Steps from one search, for a permutation or a tree, to the next.
     var searchInterval: Int
 
     enum CodingKeys: String, CodingKey {
         case epochs, batch, rate, optimizer
         case weightDecay = "weight_decay"
-        case pruningDecay = "pruning_decay"
         case searchInterval = "search_interval"
     }
 
@@ -40,7 +37,7 @@ struct Trainer {
     struct Outcome {
         let accuracy: Double
         let loss: Double
-        /// Of the gradient that reaches the body, on average over the epochs; nil without backward masks.
+        /// Of the gradient that reaches the body, on average over the epochs; nil where it goes back through all forward weights.
         let gradientGap: Double?
         let steps: Int
         let clock: PhaseClock
@@ -81,7 +78,7 @@ struct Trainer {
         try network.backward(gradient, pass)
         let gap = try measuresGap ? gradientGap(gradient) : nil
         try pass.clock.measure(.update) {
-            let optimizer = Optimizer(schedule, step: moment.step + 1, rate: schedule.rate(moment.progress))
+            let optimizer = Optimizer(schedule, rate: schedule.rate(moment.progress))
             for parameter in network.parameters { try optimizer.update(parameter) }
         }
         return (loss, gap)
@@ -90,7 +87,9 @@ struct Trainer {
     /// How far the gradient that reaches the body is from the one that goes back through all forward weights: the norm
     /// of the difference over that of the latter. Of the last forward call; not part of any figure of time.
     private func gradientGap(_ gradient: [Float]) throws -> Double? {
-        guard network.layers.contains(where: { ($0 as? WeightLayer)?.masks?.backward != nil }) else { return nil }
+        guard network.layers.contains(where: { ($0 as? WeightLayer)?.packer.dropsBackwardEntries == true }) else {
+            return nil
+        }
         var probe = Pass(clock: PhaseClock(), isProbe: true)
         let own = try network.bodyGradient(gradient, probe)
         probe.ignoresBackwardMasks = true

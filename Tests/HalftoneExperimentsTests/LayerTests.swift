@@ -26,12 +26,13 @@ import Testing
 
     @Test func linear() throws {
         var random = random
-        try check(WeightLayer(.matrix(outputs: 5, inputs: 7), hasBias: true, random: &random), inputs: 3 * 7)
+        try check(
+            WeightLayer(DensePacker(.matrix(outputs: 5, inputs: 7)), hasBias: true, random: &random), inputs: 3 * 7)
     }
 
     @Test func convolution() throws {
         var random = random
-        try check(WeightLayer(filters(3, 4, 3, 5), random: &random), inputs: 2 * 3 * 4 * 3)
+        try check(WeightLayer(DensePacker(filters(3, 4, 3, 5)), random: &random), inputs: 2 * 3 * 4 * 3)
     }
 
     @Test func batchNorm() throws { try check(BatchNorm(features: 3), inputs: 8 * 3) }
@@ -56,17 +57,17 @@ import Testing
         var random = random
         try check(
             Residual([
-                LayerNorm(features: 4), WeightLayer(.matrix(outputs: 4, inputs: 4), hasBias: true, random: &random),
+                LayerNorm(features: 4),
+                WeightLayer(DensePacker(.matrix(outputs: 4, inputs: 4)), hasBias: true, random: &random),
             ]), inputs: 3 * 4)
     }
 
     /// Masks get no gradient, inputs that of the masked weights.
     @Test(arguments: ["2:4", "1:16"]) func sparseInputs(pattern: String) throws {
         var random = random
-        let sparsity = Sparsity(
-            pattern: try #require(NMPattern(pattern)), rule: .magnitude, searchInterval: 1)
+        let pattern = try #require(NMPattern(pattern))
         for (form, inputs) in [(WeightForm.matrix(outputs: 6, inputs: 32), 3 * 32), (filters(3, 3, 16, 4), 9 * 16)] {
-            let layer = WeightLayer(form, sparsity: sparsity, random: &random)
+            let layer = WeightLayer(MagnitudePacker(form, pattern), random: &random)
             #expect(try GradientCheck(layer, inputs: inputs, seed: 2).inputError() < Self.tolerance)
         }
     }

@@ -22,7 +22,7 @@ final class BinaryLayer: PackedLayer {
         self.form = form
         self.estimator = estimator
         self.reuse = reuse
-        weights = Parameter(random.weights(form), rows: form.rows, decays: false)
+        weights = Parameter(random.weights(form: form), decays: false)
     }
 
     var parameters: [Parameter] { [weights] }

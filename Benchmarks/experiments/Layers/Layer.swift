@@ -1,3 +1,5 @@
+import Halftone
+
 /// A part of a network: activations in, activations out, and the gradients on the way back.
 ///
 /// Activations are rows of features, sample by sample; those of images are NHWC, so that a row is a pixel.
@@ -38,20 +40,17 @@ struct Pass {
 final class Parameter {
     var values: [Float]
     var gradient: [Float]
-    let rows: Int
-    let columns: Int
     /// Whether weight decay applies: to weights, not to scales and shifts.
     let decays: Bool
-    /// What becomes of weights that a mask leaves out; nil where there is none.
-    var pruning: Pruning?
-    var state = OptimizerState()
+    /// Weights outside of this mask decay; nil where none do.
+    var decaying: NMMask?
+    var state: OptimizerState
 
-    init(_ values: [Float], rows: Int = 1, decays: Bool) {
+    init(_ values: [Float], decays: Bool) {
         self.values = values
-        self.rows = rows
         self.decays = decays
-        columns = rows == 0 ? 0 : values.count / rows
         gradient = [Float](repeating: 0, count: values.count)
+        state = OptimizerState(count: values.count)
     }
 }
 

@@ -62,6 +62,36 @@ enum BackwardWeights {
     }
 }
 
+/// Weights that are masked and packed for both directions in one pass.
+struct TrainingWeights {
+    // One of them, not an enumeration, so that they are packed where they lie.
+    private var matrix: NMTrainingMatrix?
+    private var filters: NMTrainingFilters?
+
+    init(_ form: WeightForm, packing weights: [Float], _ pattern: NMPattern, _ permutation: [UInt32]?) throws {
+        switch form {
+        case .matrix:
+            matrix = try NMTrainingMatrix(
+                packing: weights.span, rows: form.rows, columns: form.columns, pattern: pattern,
+                permutation: permutation, threads: 1)
+        case .filters(let shape):
+            filters = try NMTrainingFilters(
+                packing: weights.span, shape: shape, pattern: pattern, permutation: permutation, threads: 1)
+        }
+    }
+
+    /// - Parameter permutation: nil for that of the last step.
+    mutating func pack(_ weights: [Float], _ permutation: [UInt32]?) throws {
+        try matrix?.pack(weights.span, permutation: permutation, threads: 1)
+        try filters?.pack(weights.span, permutation: permutation, threads: 1)
+    }
+
+    var mask: NMMask? { matrix?.mask ?? filters?.mask }
+    var permutation: [UInt32]? { matrix?.permutation ?? filters?.permutation }
+    var forward: ForwardWeights? { matrix.map { .matrix($0.forward) } ?? filters.map { .filters($0.forward) } }
+    var backward: BackwardWeights? { matrix.map { .matrix($0.backward) } ?? filters.map { .filters($0.backward) } }
+}
+
 /// Signs packed for products with signs.
 enum BinaryWeights {
     case matrix(BinaryMatrix)

@@ -52,6 +52,60 @@ extension WeightForm {
         }
     }
 
+    /// The magnitude mask, from that of earlier weights if there is one.
+    func refresh(_ mask: inout NMMask?, of weights: [Float], _ pattern: NMPattern) throws {
+        guard var last = mask else {
+            mask = try self.mask(of: weights, pattern)
+            return
+        }
+        mask = nil  // so that it need not be copied
+        switch self {
+        case .matrix: _ = try pattern.refresh(&last, of: weights.span, threads: 1)
+        case .filters(let shape): _ = try pattern.refresh(&last, of: weights.span, shape: shape, threads: 1)
+        }
+        mask = last
+    }
+
+    /// The best mask that is N:M in both directions, from that of earlier weights if there is one.
+    func refreshTransposable(_ mask: inout NMMask?, of weights: [Float], _ pattern: NMPattern) throws {
+        guard var last = mask else {
+            mask =
+                switch self {
+                case .matrix:
+                    try pattern.transposableMask(of: weights.span, rows: rows, columns: columns, threads: 1)
+                case .filters(let shape): try pattern.transposableMask(of: weights.span, shape: shape, threads: 1)
+                }
+            return
+        }
+        mask = nil
+        switch self {
+        case .matrix: _ = try pattern.refreshTransposable(&last, of: weights.span, threads: 1)
+        case .filters(let shape): _ = try pattern.refreshTransposable(&last, of: weights.span, shape: shape, threads: 1)
+        }
+        mask = last
+    }
+
+    /// Both masks of Bi-Mask.
+    func biMask(of weights: [Float], _ pattern: NMPattern, _ permutation: [UInt32]?) throws -> BiMask {
+        switch self {
+        case .matrix:
+            try BiMask(
+                of: weights.span, rows: rows, columns: columns, pattern: pattern, permutation: permutation, threads: 1)
+        case .filters(let shape):
+            try BiMask(of: weights.span, shape: shape, pattern: pattern, permutation: permutation, threads: 1)
+        }
+    }
+
+    func permutation(
+        for mask: NMMask, _ pattern: NMPattern, _ search: BiMaskSearch, from start: [UInt32]?
+    ) throws -> [UInt32] {
+        switch self {
+        case .matrix: try search.permutation(for: mask, pattern: pattern, from: start, threads: 1)
+        case .filters(let shape):
+            try search.permutation(for: mask, shape: shape, pattern: pattern, from: start, threads: 1)
+        }
+    }
+
     /// The weights where the mask is set, +0 elsewhere.
     func masked(_ weights: [Float], _ mask: NMMask) throws -> [Float] {
         try NMMatrix(packing: weights, rows: rows, columns: columns, pattern: .dense, mask: mask, threads: 1)

@@ -36,7 +36,7 @@ struct RunRecord: Codable {
         gradientGap = outcome.gradientGap
         let layers = network.layers
         keptMass = Self.ratio(try layers.compactMap { try ($0 as? WeightLayer)?.keptMass })
-        retained = Self.ratio(layers.compactMap { ($0 as? WeightLayer)?.retainedEntries })
+        retained = Self.ratio(try layers.compactMap { try ($0 as? WeightLayer)?.retainedEntries })
         treeCost = Self.ratio(try layers.compactMap { try ($0 as? BinaryLayer)?.treeLength })
         spatialDivergence = nil
         let perStep = outcome.clock.seconds.mapValues { $0 / Double(outcome.steps) }
@@ -53,17 +53,14 @@ struct RunRecord: Codable {
 
 extension WeightLayer {
     fileprivate var keptMass: (part: Double, whole: Double)? {
-        get throws {
-            guard let masks else { return nil }
-            let kept = try form.masked(weights.values, masks.forward)
-            return (Self.mass(kept), Self.mass(weights.values))
-        }
+        get throws { try packer.mass(weights.values).map { ($0.kept, $0.all) } }
     }
 
-    private static func mass(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double(abs($1)) } }
-
     fileprivate var retainedEntries: (part: Double, whole: Double)? {
-        masks.map { (Double(($0.backward ?? $0.forward).count), Double($0.forward.count)) }
+        get throws {
+            guard let entries = packer.mask?.count else { return nil }
+            return (Double(try packer.backwardEntries(weights.values) ?? entries), Double(entries))
+        }
     }
 }
 
