@@ -74,7 +74,7 @@ struct AllCommand: ParsableCommand {
 
 extension Architecture: ExpressibleByArgument {}
 
-let standardStrengths: [Float] = [1e-5, 1e-4, 1e-3]
+let standardStrengths: [Float] = [3e-5, 1e-4, 3e-4]
 
 private func methodList(_ text: String) throws -> [Method.Kind] {
     try text.split(separator: ",").map { name in

@@ -126,7 +126,7 @@ struct NetworkParts {
     mutating func dense(_ form: WeightForm, isFirst: Bool = false) -> [Layer] {
         [
             WeightLayer(DensePacker(form), needsInputGradient: !isFirst, random: &random),
-            BatchNorm(features: form.rows),
+            BatchNormLayer(features: form.rows),
         ]
     }
 
@@ -146,10 +146,13 @@ struct NetworkParts {
     mutating func layer(_ form: WeightForm) -> [Layer] {
         if let estimator {
             return [
-                BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random), BatchNorm(features: form.rows),
+                BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random), BatchNormLayer(features: form.rows),
             ]
         }
-        return [WeightLayer(packer(form), random: &random), BatchNorm(features: form.rows)]
+        if method.kind == .spre, case .filters(let shape) = form {
+            return [SpReLayer(shape, pattern, random: &random)]
+        }
+        return [WeightLayer(packer(form), random: &random), BatchNormLayer(features: form.rows)]
     }
 
     /// Weights under the pattern, and a bias.

@@ -35,7 +35,7 @@ import Testing
         try check(WeightLayer(DensePacker(filters(3, 4, 3, 5)), random: &random), inputs: 2 * 3 * 4 * 3)
     }
 
-    @Test func batchNorm() throws { try check(BatchNorm(features: 3), inputs: 8 * 3) }
+    @Test func batchNorm() throws { try check(BatchNormLayer(features: 3), inputs: 8 * 3) }
 
     @Test func layerNorm() throws { try check(LayerNorm(features: 6), inputs: 4 * 6) }
 
@@ -70,6 +70,37 @@ import Testing
             let layer = WeightLayer(MagnitudePacker(form, pattern), random: &random)
             #expect(try GradientCheck(layer, inputs: inputs, seed: 2).inputError() < Self.tolerance)
         }
+    }
+
+    /// The weights of the branch get a gradient where it has taps and the mask entries, and nowhere else.
+    @Test func spatialBranch() throws {
+        var random = random
+        guard case .filters(let shape) = filters(3, 3, 8, 4) else { return }
+        let layer = SpReLayer(shape, try NMPattern(2, of: 4), random: &random)
+        let check = try GradientCheck(layer, inputs: 4 * 9 * 8, seed: 4)
+        #expect(try check.inputError() < Self.tolerance)
+        let branchWeights = try #require(layer.parameters.last)
+        for parameter in [branchWeights] + layer.parts.flatMap(\.parameters) {
+            #expect(try check.parameterError(parameter) < Self.tolerance)
+        }
+        let taps = try #require(layer.branch).taps
+        #expect(taps.contains(true) && taps.contains(false))
+    }
+
+    /// Both branches normalised by the statistics of training are the folded convolution.
+    @Test func foldsTheBranch() throws {
+        var random = random
+        guard case .filters(let shape) = filters(3, 3, 8, 4) else { return }
+        let layer = SpReLayer(shape, try NMPattern(2, of: 4), random: &random)
+        let x = random.normals(6 * 9 * 8, deviation: 1)
+        let training = Pass(clock: PhaseClock())
+        try layer.prepare(Moment(step: 0, progress: 0), training)
+        var last: [Float] = []
+        for _ in 0..<200 { last = try layer.forward(x, training) }
+        let evaluation = Pass(clock: PhaseClock(), isTraining: false)
+        try layer.prepare(Moment(step: 1, progress: 1), evaluation)
+        // The running variances are those of a sample, 54 / 53 of the batch's.
+        for (a, b) in zip(last, try layer.forward(x, evaluation)) { #expect(abs(a - b) < 0.1) }
     }
 
     @Test func crossEntropyOfLogits() {

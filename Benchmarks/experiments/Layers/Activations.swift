@@ -27,33 +27,32 @@ final class MaxPool: Layer {
 
     func forward(_ x: [Float], _ pass: Pass) -> [Float] {
         inputCount = x.count
-        let (outHeight, outWidth) = (height / 2, width / 2)
         let images = x.count / (height * width * channels)
-        var y = [Float](repeating: 0, count: images * outHeight * outWidth * channels)
-        places = [Int32](repeating: 0, count: y.count)
-        var to = 0
-        for image in 0..<images {
-            for row in 0..<outHeight {
-                for column in 0..<outWidth {
-                    let corner = ((image * height + 2 * row) * width + 2 * column) * channels
-                    takeLargest(of: x, corner, into: &y, to)
-                    to += channels
+        let corners = (0..<images).flatMap { image in
+            (0..<height / 2).flatMap { row in
+                (0..<width / 2).map { ((image * height + 2 * row) * width + 2 * $0) * channels }
+            }
+        }
+        places = [Int32](repeating: 0, count: corners.count * channels)
+        var y = [Float](repeating: 0, count: places.count)
+        x.withUnsafeBufferPointer { x in
+            for (pixel, corner) in corners.enumerated() {
+                for c in 0..<channels {
+                    let place = largest(x, corner + c)
+                    y[pixel * channels + c] = x[place]
+                    places[pixel * channels + c] = Int32(place)
                 }
             }
         }
         return y
     }
 
-    /// One pixel of the result.
-    private func takeLargest(of x: [Float], _ corner: Int, into y: inout [Float], _ to: Int) {
-        let below = width * channels
-        for c in 0..<channels {
-            var best = corner + c
-            for place in [corner + channels + c, corner + below + c, corner + below + channels + c]
-            where x[place] > x[best] { best = place }
-            y[to + c] = x[best]
-            places[to + c] = Int32(best)
-        }
+    /// The place of the largest of four pixels' values.
+    private func largest(_ x: UnsafeBufferPointer<Float>, _ corner: Int) -> Int {
+        let (right, below) = (channels, width * channels)
+        let upper = x[corner + right] > x[corner] ? corner + right : corner
+        let lower = x[corner + below + right] > x[corner + below] ? corner + below + right : corner + below
+        return x[lower] > x[upper] ? lower : upper
     }
 
     func backward(_ dy: [Float], _ pass: Pass) -> [Float] {

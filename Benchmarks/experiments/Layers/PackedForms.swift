@@ -113,12 +113,3 @@ enum BinaryWeights {
         }
     }
 }
-
-extension ConvShape {
-    /// The same convolution of so many pixels, all images together.
-    fileprivate func with(pixels: Int) -> ConvShape {
-        var shape = self
-        shape.images = pixels / (height * width)
-        return shape
-    }
-}

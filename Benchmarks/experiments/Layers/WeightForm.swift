@@ -114,42 +114,21 @@ extension WeightForm {
 
     /// The dense gradient of the weights.
     func weightGradient(_ dy: [Float], _ x: [Float]) throws -> [Float] {
-        try Halftone.weightGradient(
-            dy, patches(of: x), rows: dy.count / rows, outputs: rows, inputs: columns, threads: 1)
-    }
-
-    /// What each output pixel sees, a row for each; of a matrix the activations themselves.
-    func patches(of x: [Float]) -> [Float] {
-        guard case .filters(let shape) = self else { return x }
-        return shape.patches(of: x)
+        switch self {
+        case .matrix:
+            try Halftone.weightGradient(
+                dy, x, rows: dy.count / rows, outputs: rows, inputs: columns, threads: 1)
+        case .filters(let shape):
+            try Halftone.weightGradient(dy, x, shape: shape.with(pixels: dy.count / rows), threads: 1)
+        }
     }
 }
 
 extension ConvShape {
-    /// For kernels of odd size, steps of one pixel and a padding that keeps the image's size.
-    fileprivate func patches(of x: [Float]) -> [Float] {
-        let rowCount = x.count / channels
-        let columns = kernel.height * kernel.width * channels
-        return [Float](unsafeUninitializedCapacity: rowCount * columns) { patches, count in
-            patches.initialize(repeating: 0)
-            x.withUnsafeBufferPointer { x in
-                for row in 0..<rowCount {
-                    for tap in 0..<kernel.height * kernel.width {
-                        guard let from = neighbour(of: row, at: tap) else { continue }
-                        let to = row * columns + tap * channels
-                        for c in 0..<channels { patches[to + c] = x[from * channels + c] }
-                    }
-                }
-            }
-            count = rowCount * columns
-        }
-    }
-
-    /// The pixel that a tap sees, if it is inside the image.
-    private func neighbour(of pixel: Int, at tap: Int) -> Int? {
-        let down = tap / kernel.width - kernel.height / 2
-        let across = tap % kernel.width - kernel.width / 2
-        guard 0..<height ~= pixel / width % height + down, 0..<width ~= pixel % width + across else { return nil }
-        return pixel + down * width + across
+    /// The same convolution of so many pixels, all images together.
+    func with(pixels: Int) -> ConvShape {
+        var shape = self
+        shape.images = pixels / (height * width)
+        return shape
     }
 }

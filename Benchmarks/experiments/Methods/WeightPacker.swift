@@ -36,6 +36,11 @@ extension WeightPacker {
     var dropsBackwardEntries: Bool { false }
 }
 
+/// One that masks.
+protocol SparsePacker: WeightPacker {
+    var pattern: NMPattern { get }
+}
+
 /// All weights.
 final class DensePacker: WeightPacker {
     let form: WeightForm
@@ -57,9 +62,9 @@ final class DensePacker: WeightPacker {
 
 /// The magnitude mask of each step; gradients go back through all weights that it keeps, and straight through it to all
 /// weights, of which the pruned ones decay (Zhou et al. 2021, SR-STE).
-final class MagnitudePacker: WeightPacker {
+final class MagnitudePacker: SparsePacker {
     let form: WeightForm
-    private let pattern: NMPattern
+    let pattern: NMPattern
     private(set) var mask: NMMask?
     private(set) var forward: ForwardWeights?
     private(set) var backward: BackwardWeights?
@@ -79,9 +84,9 @@ final class MagnitudePacker: WeightPacker {
 }
 
 /// A mask that is N:M along outputs too, the best there is (Hubara et al. 2021); pruned weights decay.
-final class TransposablePacker: WeightPacker {
+final class TransposablePacker: SparsePacker {
     let form: WeightForm
-    private let pattern: NMPattern
+    let pattern: NMPattern
     private(set) var mask: NMMask?
     private(set) var forward: ForwardWeights?
     private(set) var backward: BackwardWeights?
@@ -102,9 +107,9 @@ final class TransposablePacker: WeightPacker {
 
 /// The magnitude mask, and inside it one that is N:M along the permuted outputs (Zhang et al. 2023, Bi-Mask); pruned
 /// weights decay.
-final class BiMaskPacker: WeightPacker {
+final class BiMaskPacker: SparsePacker {
     let form: WeightForm
-    private let pattern: NMPattern
+    let pattern: NMPattern
     private let search: BiMaskSearch
     /// Steps from one search to the next.
     private let interval: Int
@@ -148,9 +153,9 @@ final class BiMaskPacker: WeightPacker {
 
 /// Dense until this share of the training is over. Then the magnitude mask of that moment, which stays, and so do the
 /// zeros outside.
-final class OneShotPacker: WeightPacker {
+final class OneShotPacker: SparsePacker {
     let form: WeightForm
-    private let pattern: NMPattern
+    let pattern: NMPattern
     private let start: Double
     private(set) var mask: NMMask?
     private(set) var forward: ForwardWeights?

@@ -35,10 +35,10 @@ struct RunRecord: Codable {
         loss = outcome.loss
         gradientGap = outcome.gradientGap
         let layers = network.layers
-        keptMass = Self.ratio(try layers.compactMap { try ($0 as? WeightLayer)?.keptMass })
-        retained = Self.ratio(try layers.compactMap { try ($0 as? WeightLayer)?.retainedEntries })
+        keptMass = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.keptMass })
+        retained = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.retainedEntries })
         treeCost = Self.ratio(try layers.compactMap { try ($0 as? BinaryLayer)?.treeLength })
-        spatialDivergence = nil
+        spatialDivergence = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.spatialDivergence })
         let perStep = outcome.clock.seconds.mapValues { $0 / Double(outcome.steps) }
         secondsPerStep = perStep.values.reduce(0, +)
         phases = Dictionary(uniqueKeysWithValues: perStep.map { ($0.key.rawValue, $0.value) })
@@ -51,7 +51,15 @@ struct RunRecord: Codable {
     }
 }
 
-extension WeightLayer {
+/// A layer under an N:M pattern. Figures are a part and a whole, so that those of several layers add up; nil where the
+/// layer is dense or has none.
+private protocol SparseLayer {
+    var keptMass: (part: Double, whole: Double)? { get throws }
+    var retainedEntries: (part: Double, whole: Double)? { get throws }
+    var spatialDivergence: (part: Double, whole: Double)? { get throws }
+}
+
+extension WeightLayer: SparseLayer {
     fileprivate var keptMass: (part: Double, whole: Double)? {
         get throws { try packer.mass(weights.values).map { ($0.kept, $0.all) } }
     }
@@ -61,6 +69,38 @@ extension WeightLayer {
             guard let entries = packer.mask?.count else { return nil }
             return (Double(try packer.backwardEntries(weights.values) ?? entries), Double(entries))
         }
+    }
+
+    fileprivate var spatialDivergence: (part: Double, whole: Double)? {
+        get throws {
+            guard let packer = packer as? SparsePacker, case .filters(let shape) = packer.form else { return nil }
+            return try SpReBranch(of: weights.values.span, shape: shape, pattern: packer.pattern, threads: 1).divergence
+        }
+    }
+}
+
+extension SpReLayer: SparseLayer {
+    fileprivate var keptMass: (part: Double, whole: Double)? {
+        get throws {
+            guard let branch else { return nil }
+            let kept = try WeightForm.filters(branch.shape).masked(weights.values, branch.mask)
+            return (kept.magnitude, weights.values.magnitude)
+        }
+    }
+
+    fileprivate var retainedEntries: (part: Double, whole: Double)? {
+        branch.map { (Double($0.mask.count), Double($0.mask.count)) }
+    }
+
+    fileprivate var spatialDivergence: (part: Double, whole: Double)? { branch?.divergence }
+}
+
+extension SpReBranch {
+    /// The distance of the taps' sparsities from that of the pattern, of all weights together.
+    fileprivate var divergence: (part: Double, whole: Double) {
+        let distance = tapSparsity.reduce(0) { $0 + abs($1 - (1 - pattern.density)) }
+        let each = Double(shape.outputs * shape.channels / shape.groups)
+        return (distance * each, Double(tapSparsity.count) * each)
     }
 }
 

@@ -1,5 +1,5 @@
 /// A batch normalisation: each feature gets a mean of 0 and a variance of 1 over the rows, then a scale and a shift.
-final class BatchNorm: Layer {
+final class BatchNormLayer: Layer {
     let scale: Parameter
     let shift: Parameter
     private(set) var mean: [Float]
