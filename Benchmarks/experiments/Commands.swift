@@ -7,7 +7,7 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "How often each method trains, from other weights and in another order.")
     var seeds = 5
 
-    @Option(help: "Passes over the training images. (default: 15)")
+    @Option(help: "Passes over the training images. (default: 15, of the transformer 30)")
     var epochs: Int?
 
     @Option(help: "A folder with the four files of MNIST or a relative. (default: the digits that come with this)")
@@ -121,7 +121,7 @@ extension Schedule {
     fileprivate static func standard(_ network: Architecture, _ kind: Method.Kind, _ options: CommonOptions) -> Schedule
     {
         var schedule = Schedule(
-            epochs: options.epochs ?? (options.quick ? 2 : 15), batch: 50, rate: 0.1, optimizer: .sgd,
+            epochs: options.epochs ?? (options.quick ? 2 : network == .transformer ? 30 : 15), batch: 50, rate: 0.1, optimizer: .sgd,
             weightDecay: 5e-4, searchInterval: 20)
         if kind.isBinary {
             (schedule.optimizer, schedule.rate, schedule.weightDecay) = (.adamW, 0.01, 0)

@@ -28,20 +28,21 @@ struct RunRecord: Codable {
         case treeCost = "tree_cost"
         case secondsPerStep = "seconds_per_step"
     }
+}
 
+extension RunRecord {
     init(seed: UInt64, _ outcome: Trainer.Outcome, _ network: Network) throws {
-        self.seed = seed
-        accuracy = outcome.accuracy
-        loss = outcome.loss
-        gradientGap = outcome.gradientGap
         let layers = network.layers
-        keptMass = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.keptMass })
-        retained = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.retainedEntries })
-        treeCost = Self.ratio(try layers.compactMap { try ($0 as? BinaryLayer)?.treeLength })
-        spatialDivergence = Self.ratio(try layers.compactMap { try ($0 as? SparseLayer)?.spatialDivergence })
+        let sparse = layers.compactMap { $0 as? SparseLayer }
         let perStep = outcome.clock.seconds.mapValues { $0 / Double(outcome.steps) }
-        secondsPerStep = perStep.values.reduce(0, +)
-        phases = Dictionary(uniqueKeysWithValues: perStep.map { ($0.key.rawValue, $0.value) })
+        self.init(
+            seed: seed, accuracy: outcome.accuracy, loss: outcome.loss,
+            keptMass: Self.ratio(try sparse.compactMap { try $0.keptMass }),
+            retained: Self.ratio(try sparse.compactMap { try $0.retainedEntries }), gradientGap: outcome.gradientGap,
+            spatialDivergence: Self.ratio(try sparse.compactMap { try $0.spatialDivergence }),
+            treeCost: Self.ratio(try layers.compactMap { try ($0 as? BinaryLayer)?.treeLength }),
+            secondsPerStep: perStep.values.reduce(0, +),
+            phases: Dictionary(uniqueKeysWithValues: perStep.map { ($0.key.rawValue, $0.value) }))
     }
 
     /// Of parts and wholes of all layers; nil where no layer has any.
