@@ -121,7 +121,8 @@ extension Schedule {
     fileprivate static func standard(_ network: Architecture, _ kind: Method.Kind, _ options: CommonOptions) -> Schedule
     {
         var schedule = Schedule(
-            epochs: options.epochs ?? (options.quick ? 2 : network == .transformer ? 30 : 15), batch: 50, rate: 0.1, optimizer: .sgd,
+            epochs: options.epochs ?? (options.quick ? 2 : network == .transformer ? 30 : 15), batch: 50, rate: 0.1,
+            optimizer: .sgd,
             weightDecay: 5e-4, searchInterval: 20)
         if kind.isBinary {
             (schedule.optimizer, schedule.rate, schedule.weightDecay) = (.adamW, 0.01, 0)

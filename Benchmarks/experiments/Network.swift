@@ -146,7 +146,8 @@ struct NetworkParts {
     mutating func layer(_ form: WeightForm) -> [Layer] {
         if let estimator {
             return [
-                BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random), BatchNormLayer(features: form.rows),
+                BinaryLayer(form, estimator: estimator, reuse: reuse, random: &random),
+                BatchNormLayer(features: form.rows),
             ]
         }
         if method.kind == .spre, case .filters(let shape) = form {

@@ -44,8 +44,9 @@ final class SpReLayer: PackedLayer {
     }
 
     private func fold(_ branch: SpReBranch) throws {
+        let (w, r) = (weights.values, branchWeights.values)
         let (filters, bias) = try branch.folded(
-            weights.values.span, branch: branchWeights.values.span, norm: norm.afterTraining,
+            w.span, branch: r.span, norm: norm.afterTraining,
             branchNorm: branchNorm.afterTraining)
         folded = (
             try ForwardWeights(.filters(shape), packing: filters, pattern, mask: branch.mask), bias
@@ -73,9 +74,11 @@ final class SpReLayer: PackedLayer {
     private func setGradients(_ main: [Float], _ side: [Float], _ called: ConvShape) throws {
         guard let branch else { return }
         weights.gradient = try weightGradient(main, x, shape: called, threads: 1)
-        branchWeights.gradient = try weightGradient(side, x, shape: called, taps: branch.taps, threads: 1)
-        var gradient = branchWeights.gradient.mutableSpan
-        try branch.maskGradient(&gradient, filters: weights.values.span)
+        let w = weights.values
+        var gradient = try weightGradient(side, x, shape: called, taps: branch.taps, threads: 1)
+        var span = gradient.mutableSpan
+        try branch.maskGradient(&span, filters: w.span)
+        branchWeights.gradient = gradient
     }
 }
 

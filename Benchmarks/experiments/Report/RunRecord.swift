@@ -75,7 +75,8 @@ extension WeightLayer: SparseLayer {
     fileprivate var spatialDivergence: (part: Double, whole: Double)? {
         get throws {
             guard let packer = packer as? SparsePacker, case .filters(let shape) = packer.form else { return nil }
-            return try SpReBranch(of: weights.values.span, shape: shape, pattern: packer.pattern, threads: 1).divergence
+            let w = weights.values
+            return try SpReBranch(of: w.span, shape: shape, pattern: packer.pattern, threads: 1).divergence
         }
     }
 }
