@@ -22,7 +22,8 @@ struct Summary: Codable {
         self.network = network
         self.method = method.kind.rawValue
         self.pattern = pattern
-        strength = method.kind == .mst ? Double(method.strength) : nil
+        // By its text, for 3e-05 as a Double has more digits.
+        strength = method.kind == .mst ? Double("\(method.strength)") : nil
         self.runs = runs
         accuracy = Sample(runs.map(\.accuracy))
     }
