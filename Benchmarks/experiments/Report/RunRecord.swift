@@ -74,7 +74,10 @@ extension WeightLayer: SparseLayer {
 
     fileprivate var spatialDivergence: (part: Double, whole: Double)? {
         get throws {
-            guard let packer = packer as? SparsePacker, case .filters(let shape) = packer.form else { return nil }
+            // Of one-shot pruning the weights that were pruned are not there any more.
+            guard let packer = packer as? SparsePacker, !(packer is OneShotPacker),
+                case .filters(let shape) = packer.form
+            else { return nil }
             let w = weights.values
             return try SpReBranch(of: w.span, shape: shape, pattern: packer.pattern, threads: 1).divergence
         }

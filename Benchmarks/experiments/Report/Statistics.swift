@@ -32,7 +32,9 @@ struct Sample: Codable {
         let table = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
         guard degrees > table.count else { return table[degrees - 1] }
         let (z, n) = (1.959964, Double(degrees))
-        return z + (pow(z, 3) + z) / (4 * n) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * n * n)
+        let second = (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / 96
+        let third = (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / 384
+        return z + (pow(z, 3) + z) / (4 * n) + second / (n * n) + third / pow(n, 3)
     }
 }
 
