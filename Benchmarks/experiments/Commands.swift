@@ -58,7 +58,7 @@ struct TrainCommand: ParsableCommand {
 
 struct AllCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "all", abstract: "Trains all networks by all methods and prints the tables of Docs/Experiments.md."
+        commandName: "all", abstract: "Trains all networks by all methods."
     )
 
     @OptionGroup var common: CommonOptions
