@@ -245,48 +245,47 @@ static void ht_kept_of_any(const ht_keys *key, size_t n, size_t m, ht_keys *word
     const ht_keys least = ht_least_of_any(key, n, m);
     ht_keys count = ht_splat(0);
     for (size_t part = 0; part * HT_WORD < m; part++) {
-        word[part] = ht_reached(key + part * HT_WORD, ht_part_columns(m, part), least);
+        word[part] = ht_above(key + part * HT_WORD, ht_part_columns(m, part), ht_sub(least, ht_splat(1)));
         count = ht_add(count, ht_count_bits(word[part], m));
     }
     if (!ht_is_same(count, ht_splat((int)n))) ht_break_ties(key, n, m, &least, word);
 }
 
+// The least that a word keeps, and the most that it does not.
+typedef struct ht_limits {
+    ht_keys least, most;
+} ht_limits;
+
+HT_INLINE void ht_meet(ht_limits *limits, ht_keys key, ht_keys word, ht_keys bit) {
+    limits->least = ht_smaller_where(limits->least, key, word, bit);
+    limits->most = ht_larger_unless(limits->most, key, word, bit);
+}
+
 // Whether the words say what is kept. Where what is kept and what is not meet in equals, this is not known.
-HT_INLINE bool ht_is_kept(const ht_keys *key, const size_t n, const size_t m, const ht_keys *word) {
+HT_INLINE bool ht_is_kept(const ht_keys *key, const size_t n, const size_t m, ht_keys word) {
     const uint32_t *bits = ht_bits();
-    ht_keys count = ht_splat(0), least = ht_splat(INT32_MAX), most = ht_splat(-1);
-    for (size_t part = 0; part * HT_WORD < m; part++) {
-        count = ht_add(count, ht_count_bits(word[part], m));
-        HT_UNROLL
-        for (size_t j = 0; j < ht_part_columns(m, part); j++) {
-            const ht_keys bit = ht_splat((int)bits[j]);
-            least = ht_smaller_where(least, key[part * HT_WORD + j], word[part], bit);
-            most = ht_larger_unless(most, key[part * HT_WORD + j], word[part], bit);
-        }
-    }
-    return ht_is_above(least, most) && ht_is_same(count, ht_splat((int)n));
+    ht_limits limits = {ht_splat(INT32_MAX), ht_splat(-1)};
+    HT_UNROLL
+    for (size_t j = 0; j < m; j++) ht_meet(&limits, key[j], word, ht_splat((int)bits[j]));
+    return ht_is_above(limits.least, limits.most) && ht_is_same(ht_count_bits(word, m), ht_splat((int)n));
+}
+
+static bool ht_is_kept_of_any(const ht_keys *key, size_t n, size_t m, const ht_keys *word) {
+    const uint32_t *bits = ht_bits();
+    const ht_keys count = ht_add(ht_count_bits(word[0], HT_WORD), ht_count_bits(word[1], HT_WORD));
+    ht_limits limits = {ht_splat(INT32_MAX), ht_splat(-1)};
+    for (size_t j = 0; j < m; j++) ht_meet(&limits, key[j], word[j / HT_WORD], ht_splat((int)bits[j % HT_WORD]));
+    return ht_is_above(limits.least, limits.most) && ht_is_same(count, ht_splat((int)n));
 }
 
 // MARK: batches of groups
-
-typedef void ht_batch(const float *w, size_t n, size_t m, const uint8_t *old, uint8_t *mask);
-
-HT_INLINE void ht_batch_2(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
-    (void)n, (void)m, (void)old;
-    ht_mask_2(w, mask);
-}
-
-HT_INLINE void ht_batch_4(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
-    (void)m, (void)old;
-    ht_mask_4(w, n, mask);
-}
 
 HT_INLINE void ht_batch_of_words(const float *w, const size_t n, const size_t m, const uint8_t *old, uint8_t *mask) {
     ht_keys key[HT_WORD], word;
     ht_load_groups(w, m, key);
     if (old && ht_is_old_worth_it(n, m)) {
         word = ht_load_words(old, m);
-        if (ht_is_kept(key, n, m, &word)) {
+        if (ht_is_kept(key, n, m, word)) {
             ht_store_words(mask, m, word);
             return;
         }
@@ -338,7 +337,7 @@ static void ht_batch_of_any(const float *w, size_t n, size_t m, const uint8_t *o
         word[0] = ht_load_keys(part[0]);
         word[1] = ht_load_keys(part[1]);
     }
-    if (!old || !ht_is_kept(key, n, m, word)) {
+    if (!old || !ht_is_kept_of_any(key, n, m, word)) {
         word[1] = ht_splat(0);
         ht_kept_of_any(key, n, m, word);
     }
@@ -347,17 +346,30 @@ static void ht_batch_of_any(const float *w, size_t n, size_t m, const uint8_t *o
     ht_join(part[0], part[1], m, mask);
 }
 
+// `any` = n and m are no constants, or such that no other way is for them.
+HT_INLINE void ht_batch(const bool any, const float *w, const size_t n, const size_t m, const uint8_t *old,
+                        uint8_t *mask) {
+    if (any)
+        ht_batch_of_any(w, n, m, old, mask);
+    else if (m == 2)
+        ht_mask_2(w, mask);
+    else if (m == 4)
+        ht_mask_4(w, n, mask);
+    else
+        ht_batch_of_words(w, n, m, old, mask);
+}
+
 // MARK: pieces of rows
 
 // Prefetch by hardware ends with each page. Pieces of fewer bytes are parts of rows, whose caller fetches.
 enum { HT_AHEAD = 8192, HT_LEAST_AHEAD = 4096 };
 
-HT_INLINE void ht_each_batch(ht_batch *batch, const float *w, size_t columns, const size_t n, const size_t m,
+HT_INLINE void ht_each_batch(const bool any, const float *w, size_t columns, const size_t n, const size_t m,
                              const uint8_t *old, uint8_t *mask) {
     const size_t step = HT_KEYS * m, bytes = step / 8, ahead = columns * sizeof *w < HT_LEAST_AHEAD ? 0 : HT_AHEAD;
     for (; columns >= step; columns -= step, w += step, mask += bytes) {
         for (size_t c = 0; c < step && ahead; c += 16) __builtin_prefetch((const char *)(w + c) + ahead);
-        batch(w, n, m, old, mask);
+        ht_batch(any, w, n, m, old, mask);
         if (old) old += bytes;
     }
     if (columns == 0) return;
@@ -365,7 +377,7 @@ HT_INLINE void ht_each_batch(ht_batch *batch, const float *w, size_t columns, co
     uint8_t bits[HT_MOST_COLUMNS * HT_KEYS / 8];
     __builtin_memcpy(last, w, columns * sizeof *w);
     __builtin_memset(last + columns, 0, (step - columns) * sizeof *w);  // zeros behind all others are kept last
-    batch(last, n, m, NULL, bits);
+    ht_batch(any, last, n, m, NULL, bits);
     __builtin_memcpy(mask, bits, columns / 8);
     if (columns % 8) mask[columns / 8] = bits[columns / 8] & (uint8_t)((1 << columns % 8) - 1);
 }
@@ -376,30 +388,30 @@ static void ht_keep_all(size_t columns, uint8_t *mask) {
 }
 
 static void ht_mask_piece(const float *w, size_t columns, size_t n, size_t m, const uint8_t *old, uint8_t *mask) {
-#define RUN(batch, n, m) ht_each_batch(batch, w, columns, n, m, old, mask)
-#define CASE(batch, n, m) \
-    case (n) << 8 | (m): RUN(batch, n, m); break
+#define RUN(any, n, m) ht_each_batch(any, w, columns, n, m, old, mask)
+#define CASE(n, m) \
+    case (n) << 8 | (m): RUN(false, n, m); break
     switch (n << 8 | m) {
-        CASE(ht_batch_2, 1, 2);
-        CASE(ht_batch_4, 1, 4);
-        CASE(ht_batch_4, 2, 4);
-        CASE(ht_batch_4, 3, 4);
-        CASE(ht_batch_of_words, 1, 8);
-        CASE(ht_batch_of_words, 2, 8);
-        CASE(ht_batch_of_words, 4, 8);
-        CASE(ht_batch_of_words, 1, 16);
-        CASE(ht_batch_of_words, 2, 16);
-        CASE(ht_batch_of_words, 8, 16);
-        CASE(ht_batch_of_words, 16, 32);
+        CASE(1, 2);
+        CASE(1, 4);
+        CASE(2, 4);
+        CASE(3, 4);
+        CASE(1, 8);
+        CASE(2, 8);
+        CASE(4, 8);
+        CASE(1, 16);
+        CASE(2, 16);
+        CASE(8, 16);
+        CASE(16, 32);
     default:
         if (n == m)
             ht_keep_all(columns, mask);
         else if (m == 8)
-            RUN(ht_batch_of_words, n, 8);
+            RUN(false, n, 8);
         else if (m == 16)
-            RUN(ht_batch_of_words, n, 16);
+            RUN(false, n, 16);
         else
-            RUN(ht_batch_of_any, n, m);
+            RUN(true, n, m);
     }
 #undef CASE
 #undef RUN
