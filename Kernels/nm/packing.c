@@ -364,6 +364,8 @@ static void pack_all(const ht_nm_packing *job, int threads) {
     ht_nm_pack_slots(job, &all, threads);
 }
 
+// MARK: checks
+
 static bool rows_fit(const ht_nm_packing *job, size_t row, size_t rows) {
     const ht_nm_layout *l = &job->layout;
     uint64_t chosen[rows_together];
@@ -376,8 +378,71 @@ static bool rows_fit(const ht_nm_packing *job, size_t row, size_t rows) {
     return true;
 }
 
+static uint64_t mask_word(const ht_nm_packing *job, position at, size_t count) {
+    const uint8_t *row = job->mask + at.row * job->mask_stride;
+    uint64_t word;
+    if (count < 64 || at.column % 8) return mask_bits(row, at.column, count);
+    memcpy(&word, row + at.column / 8, sizeof word);
+    return word;
+}
+
+// Whether more than n bits of any m neighbours are set, m being a power of two.
+static bool has_crowd(uint64_t bits, size_t n, size_t m) {
+    static const uint64_t halves[] = {0x5555555555555555, 0x3333333333333333, 0x0f0f0f0f0f0f0f0f,
+                                      0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+    const uint64_t ones = ~(uint64_t)0 / lowest_bits(m), top = (uint64_t)1 << (m - 1);
+    for (size_t i = 0, width = 1; width < m; i++, width *= 2) bits = (bits & halves[i]) + (bits >> width & halves[i]);
+    return n < m && ((bits + ones * (top - 1 - n)) & (ones * top));
+}
+
+static bool rows_are_sparse(const ht_nm_packing *job) {
+    const ht_nm_layout *l = &job->layout;
+    for (size_t row = 0; row < l->rows; row++)
+        for (size_t c = 0; c < l->columns; c += 64) {
+            const position at = {job->first_row + row, c};
+            if (has_crowd(mask_word(job, at, ht_min(64, l->columns - c)), l->n, l->m)) return false;
+        }
+    return true;
+}
+
+// Whether a group of places has more than n entries in any of 64 rows: one bit of each place's count in a word.
+static bool has_crowded_row(const ht_nm_packing *job, const ht_nm_segment *group, size_t row) {
+    const ht_nm_layout *l = &job->layout;
+    uint64_t count[7] = {0}, more = 0, equal = ~(uint64_t)0;
+    for (size_t j = 0; j < group->present; j++) {
+        const position at = position_of(job, row, group->tap, group->place + j);
+        uint64_t carry = mask_word(job, at, ht_min(64, l->rows - row));
+        for (size_t i = 0; carry; i++) {
+            const uint64_t both = count[i] & carry;
+            count[i] ^= carry;
+            carry = both;
+        }
+    }
+    for (size_t i = 7; i-- > 0;) {
+        const uint64_t bit = 0 - (uint64_t)(l->n >> i & 1);
+        more |= equal & count[i] & ~bit;
+        equal &= ~(count[i] ^ bit);
+    }
+    return more;
+}
+
+static bool columns_are_sparse(const ht_nm_packing *job) {
+    const ht_nm_layout *l = &job->layout;
+    for (size_t c = 0; c < l->columns; c += l->m) {
+        const ht_nm_segment group = ht_nm_segment_at(l, c, ht_min(l->columns, c + l->m));
+        for (size_t row = 0; row < l->rows; row += 64)
+            if (has_crowded_row(job, &group, row)) return false;
+    }
+    return true;
+}
+
+// Where a mask says it for each row alone, 64 of its bits are looked at together.
 static bool all_fit(const ht_nm_packing *job) {
-    const size_t rows = job->layout.blocks ? job->layout.rows : 0;
+    const ht_nm_layout *l = &job->layout;
+    const bool has_words = job->mask && l->shared_rows == 1 && !l->of.shared_taps;
+    if (has_words && !ht_nm_is_forward(l->of.kind)) return columns_are_sparse(job);
+    if (has_words && 64 % l->m == 0 && l->columns == l->of.taps * l->of.tap_columns) return rows_are_sparse(job);
+    const size_t rows = l->blocks ? l->rows : 0;
     for (size_t row = 0; row < rows; row += rows_together)
         if (!rows_fit(job, row, ht_min(rows_together, rows - row))) return false;
     return true;
