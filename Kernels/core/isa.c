@@ -10,6 +10,7 @@
 #include "dense/kernels.h"
 #include "masks/backward.h"
 #include "masks/magnitude.h"
+#include "masks/search.h"
 #include "masks/transposable.h"
 #include "nm/kernels.h"
 #include "training/kernels.h"
@@ -28,6 +29,7 @@ static const ht_entry *const tables[] = {ht_nm_gemm_f32_table,
                                          ht_signs_table,
                                          ht_update_table,
                                          ht_bimask_backward_f32_table,
+                                         ht_bimask_search_table,
                                          ht_transposable_mask_table};
 
 static const char *const isa_names[] = {"auto",       "ref",  "avx2",    "avx512",   "avxvnni",  "avx512vnni",

@@ -6,9 +6,9 @@
 // Many blocks are dealt out to sets of at most 512 first, each of which assigns its rows among itself: choosing among
 // 512 blocks gains nearly as much as among all, and costs a share.
 //
-// Costs are counted bit by bit for all blocks of a set at once: for every bit of a row, a line of the table, which has a
-// bit for each block. That is two operations for each 512 of them, where counting the bits of row AND block takes three
-// for each 512 columns: a third of the time at 2:4, a twenty-fourth at 1:16.
+// Costs are counted bit by bit for all blocks of a set at once: for every bit of a row, a line of the table, which has
+// a bit for each block. That is two operations for each 512 of them, where counting the bits of row AND block takes
+// three for each 512 columns: a third of the time at 2:4, a twenty-fourth at 1:16.
 #include "assignment.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ enum { still_share = 2000 };  // a round that gains less than one entry in so ma
 
 /// What one set takes.
 typedef struct set_memory {
-    uint64_t *full;   // of each block, its lines
+    uint64_t *full;  // of each block, its lines
     uint64_t *table;
     uint64_t *sums;
     int32_t *costs;
@@ -34,11 +34,11 @@ typedef struct search {
     uint32_t *order;
     size_t blocks, sets;
     size_t planes;
-    uint32_t *dealt;      // blocks, set by set
-    uint32_t *taken;      // of each block, where the row is that is taken out
-    uint64_t *gain;       // of each set
-    size_t steps;         // until now
-    size_t first_set;     // of those that run at once, each in a memory of its own
+    uint32_t *dealt;  // blocks, set by set
+    uint32_t *taken;  // of each block, where the row is that is taken out
+    uint64_t *gain;  // of each set
+    size_t steps;  // until now
+    size_t first_set;  // of those that run at once, each in a memory of its own
     set_memory *memory;
 } search;
 

@@ -7,12 +7,9 @@
 
 enum {
     far_away = 1 << 28,  // farther than any column; twice of it and a little more fit
-    closed = 1 << 30,    // the bias of a column that is never the nearest
-#ifndef RO
-#define RO 2
-#endif
-    rounds = RO,          // of bids
-    bids_a_row = 16,     // at most, lest few rows bid against each other for long
+    closed = 1 << 30,  // the bias of a column that is never the nearest
+    rounds = 3,  // of bids
+    bids_a_row = 16,  // at most, lest few rows bid against each other for long
 };
 
 static size_t padded(const ht_assignment *a) { return ht_round_up(a->count, 16); }

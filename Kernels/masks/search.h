@@ -34,8 +34,8 @@ typedef struct ht_costs_task {
     const uint64_t *table;  // of a line of all rows: for each of its columns a line, a bit for each
                             // block; and a line of zeros
     size_t line;            // which it is
-    uint64_t *sums;         // of each row `planes` lines: bit i of the count of a block is in line i. The first line sets
-                            // them, the others add to them.
+    uint64_t *sums;  // of each row `planes` lines: bit i of the count of a block is in line i. The first line sets
+                     // them, the others add to them.
 } ht_costs_task;
 
 /// The two smallest of some numbers, of equal ones the first.
@@ -47,10 +47,10 @@ typedef struct ht_two_smallest {
 /// Paths from a row to all columns, some of which are closed.
 typedef struct ht_paths {
     int32_t *distance;
-    int32_t *from;          // the row that a path comes from
-    const int32_t *bias;    // 0: a free column, 1: a taken one, or what keeps it from being the nearest
+    int32_t *from;  // the row that a path comes from
+    const int32_t *bias;  // 0: a free column, 1: a taken one, or what keeps it from being the nearest
     const int32_t *price;
-    size_t count;           // a multiple of 16
+    size_t count;  // a multiple of 16
 } ht_paths;
 
 /// What one ISA brings. All give the same numbers.

@@ -27,9 +27,7 @@ HT_INLINE ht_counts ht_no_counts(void) { return _mm512_setzero_si512(); }
 HT_INLINE uint64_t ht_sum_counts(ht_counts sum) { return (uint64_t)_mm512_reduce_add_epi64(sum); }
 
 HT_INLINE ht_ints ht_isplat(int32_t x) { return _mm512_set1_epi32(x); }
-HT_INLINE ht_ints ht_icount_up(void) {
-    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
+HT_INLINE ht_ints ht_icount_up(void) { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 HT_INLINE ht_ints ht_iload(const int32_t *from) { return _mm512_loadu_si512(from); }
 HT_INLINE void ht_istore(int32_t *to, ht_ints v) { _mm512_storeu_si512(to, v); }
 HT_INLINE void ht_istore_where(int32_t *to, ht_ints v, ht_where in) { _mm512_mask_storeu_epi32(to, in, v); }

@@ -4,7 +4,7 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(                                                                                     \
+#pragma clang attribute push(                                                                                       \
     __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx512vbmi2,popcnt"))), \
     apply_to = function)
 #else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the searches need, with the vectors of any ISA. Included behind the vocabulary of an ISA's file: ht_bits, vectors
-// of HT_BITS_WORDS words; ht_ints, vectors of HT_INTS numbers of 32 bits, and ht_where, which of them.
+// What the searches need, with the vectors of any ISA. Included behind the vocabulary of an ISA's file: ht_bits,
+// vectors of HT_BITS_WORDS words; ht_ints, vectors of HT_INTS numbers of 32 bits, and ht_where, which of them.
 #ifndef HT_MASKS_SEARCH_CODE_H
 #define HT_MASKS_SEARCH_CODE_H
 
@@ -77,8 +77,7 @@ HT_INLINE ht_bits at_least(const ht_bits plane[BLOCK_PLANES], size_t n) {
 // The sum of min(n, count).
 HT_INLINE ht_counts add_survivors(ht_counts sum, const ht_bits plane[BLOCK_PLANES], size_t n, const size_t count) {
     const ht_bits full = at_least(plane, n);
-    for (size_t i = 0; i < BLOCK_PLANES && n >> i; i++)
-        sum = ht_add_counts(sum, ht_bandnot(full, plane[i]), i);
+    for (size_t i = 0; i < BLOCK_PLANES && n >> i; i++) sum = ht_add_counts(sum, ht_bandnot(full, plane[i]), i);
     for (size_t i = 0; i < BLOCK_PLANES; i++)
         if (n >> i & 1 && n <= count) sum = ht_add_counts(sum, full, i);
     return sum;
@@ -100,7 +99,6 @@ HT_INLINE uint64_t score_counted(const ht_bit_rows *rows, const ht_worth *worth,
 // Of one or two survivors no more is counted than whether there are so many.
 HT_INLINE void first_two(const ht_bit_rows *rows, size_t word, const size_t count, ht_bits *one, ht_bits *two) {
     *one = *two = ht_bzero();
-    HT_UNROLL
     for (size_t row = 0; row < count; row++) {
         const ht_bits x = ht_bload(rows->row[row] + word);
         *two = ht_bor_and(*two, *one, x);
