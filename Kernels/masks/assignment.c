@@ -94,12 +94,12 @@ static void take_row(const search *s, size_t block, const uint64_t *others[HT_BL
 // A line of all blocks' full columns, turned.
 static void set_table(const search *s, const set_memory *set, size_t count, size_t line) {
     const size_t words = s->mask->lines * HT_LINE_WORDS;
-    for (size_t first = 0; first < HT_LINE_BITS; first += 64) {
+    for (size_t first = 0; first < count; first += 64) {
         ht_bits_line lines[64];
         memset(lines, 0, sizeof lines);
         for (size_t b = first; b < ht_min(count, first + 64); b++)
             memcpy(&lines[b - first], set->full + b * words + line * HT_LINE_WORDS, sizeof *lines);
-        if (first < count) s->turn(lines);
+        s->turn(lines);
         for (size_t column = 0; column < HT_LINE_BITS; column++)
             set->table[column * HT_LINE_WORDS + first / 64] = lines[column % 64][column / 64];
     }
@@ -218,8 +218,7 @@ ht_status ht_bimask_assign(const ht_bit_matrix *mask, ht_isa isa, size_t steps, 
     at = memory;
     carve(&s, &at, at_once);
     for (size_t b = 0; b < s.blocks; b++) s.dealt[b] = (uint32_t)b;
-    for (size_t i = 0; i < at_once; i++)
-        memset(s.memory[i].table + HT_LINE_BITS * HT_LINE_WORDS, 0, HT_LINE_WORDS * sizeof(uint64_t));
+    for (size_t i = 0; i < at_once; i++) memset(s.memory[i].table, 0, HT_TABLE_WORDS * sizeof(uint64_t));
     if (steps)
         for (size_t i = 0; i < steps; i++) step(&s, at_once, random);
     else

@@ -44,8 +44,8 @@ typedef enum ht_bimask_method {
 } ht_bimask_method;
 
 /// Zeros mean: SURVIVORS, ASSIGNMENT, a seed of 0, and as many steps as the published search has candidates, 100
-/// (RANDOM), 20 for each row (SWAPS), or until the last 2 M assignments together gained less than one entry in 10,000
-/// (ASSIGNMENT).
+/// (RANDOM), 20 for each row (SWAPS), or until M assignments, in which each row has its turn, gained no more than one
+/// in 2,000 of the score (ASSIGNMENT).
 typedef struct ht_bimask_rules {
     ht_bimask_scorer scorer;
     ht_bimask_method method;
