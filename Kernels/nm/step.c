@@ -124,7 +124,7 @@ typedef struct stripes {
 enum {
     stripe_columns = 1024,  // a page of 4 KB: of fewer columns more than these would be fetched by the cores
     kept_bytes = 16 << 20,  // of a stripe, so that it stays in L3
-    rows_ahead = HT_NM_QUAD
+    blocks_ahead = 3  // of the quads at hand
 };
 
 // Of what is kept of block b of a stripe, and of its bits.
@@ -144,33 +144,43 @@ static const float *weights_at(const stripes *s, size_t row, size_t column) {
 }
 
 static void prefetch(const void *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += HT_ALIGNMENT) __builtin_prefetch((const char *)from + i, 0, 2);
+    for (size_t i = 0; i < bytes; i += HT_ALIGNMENT) __builtin_prefetch((const char *)from + i, 0, 3);
 }
 
-// Makes the mask of block b of a stripe that begins at `block`, and fetches what is masked a little later: few lines at
-// a time, or loads would wait.
-static void mask_row(const stripes *s, size_t row, size_t block, size_t b, uint8_t *bits) {
+// Makes the mask of a block of a row.
+static void mask_row(const stripes *s, size_t row, size_t column, uint8_t *bits) {
     const step_job *job = s->job;
-    const size_t width = s->packing[FORWARD].layout.block_columns, column = (block + b) * width;
-    if (row + rows_ahead < s->rows) prefetch(weights_at(s, row + rows_ahead, column), width * sizeof(float));
+    const size_t width = s->packing[FORWARD].layout.block_columns;
     job->mask_forward(weights_at(s, row, column), width, job->places.n, job->places.m, NULL, bits);
     if (job->mask)
         memcpy(job->mask + (s->packing[FORWARD].first_row + row) * job->mask_stride + column / 8, bits, width / 8);
 }
 
+// Moves on by some blocks of a stripe, quad by quad.
+static void move_on(size_t *row, size_t *b, size_t by, size_t blocks) {
+    for (*b += by; *b >= blocks; *b -= blocks) *row += HT_NM_QUAD;
+}
+
 // Rows behind the last are those of the last, kept nowhere.
-static void pack_quad(const stripes *s, size_t row, size_t block, size_t b, char *memory) {
+static void pack_quad(const stripes *s, size_t row, size_t block, size_t b, size_t blocks, char *memory) {
     const ht_nm_layout *l = &s->packing[FORWARD].layout;
+    const size_t column = (block + b) * l->block_columns;
     const bool is_wanted = s->job->is_wanted[FORWARD] && row + HT_NM_QUAD <= s->rows;
     ht_nm_row_lines lines = {.is_full = true,
                              .values = (void *)ht_nm_values(l, s->packing->packed, block + b, row / HT_NM_QUAD),
                              .fields = (uint8_t *)ht_nm_indices(l, s->packing->packed, block + b, row / HT_NM_QUAD),
                              .streams = ht_nm_streams(l)};
+    size_t next_row = row, next_b = b;
+    move_on(&next_row, &next_b, blocks_ahead, blocks);
     for (size_t r = 0; r < HT_NM_QUAD; r++) {
         const size_t at = ht_min(row + r, s->rows - 1);
         uint8_t *bits = bits_line(s, memory, b, at);
-        if (at == row + r) mask_row(s, at, block, b, bits);
-        lines.w[r] = weights_at(s, at, (block + b) * l->block_columns);
+        // A few lines at a time, or loads would wait; hardware prefetch alone ends with each page.
+        if (next_row + r < s->rows)
+            prefetch(weights_at(s, next_row + r, (block + next_b) * l->block_columns),
+                     l->block_columns * sizeof(float));
+        if (at == row + r) mask_row(s, at, column, bits);
+        lines.w[r] = weights_at(s, at, column);
         lines.bits[r] = bits;
         lines.kept[r] = s->job->is_wanted[BACKWARD] && at == row + r ? kept_line(s, memory, b, at) : NULL;
     }
@@ -205,7 +215,7 @@ static void pack_stripe(const stripes *s, size_t block, size_t blocks, char *mem
     const ht_nm_layout *l = &s->packing[FORWARD].layout, *backward = &s->packing[BACKWARD].layout;
     const size_t ways = backward->columns / backward->block_columns;
     for (size_t row = 0; row < s->rows; row += HT_NM_QUAD)
-        for (size_t b = 0; b < blocks; b++) pack_quad(s, row, block, b, memory);
+        for (size_t b = 0; b < blocks; b++) pack_quad(s, row, block, b, blocks, memory);
     for (size_t b = 0; b < blocks && s->job->is_wanted[BACKWARD]; b++)
         for (size_t to = 0; to < ways; to++) {
             const size_t begin = s->rows * to / ways, end = s->rows * (to + 1) / ways;
